@@ -48,7 +48,8 @@ struct problem_info {
 const struct problem_info *problem_info(enum problem_type type);
 
 /* Fills `problem` and returns -1, so that a check reads `return problem_set(problem, ...)`. Only the first problem
- * is kept: a second call changes nothing. Text that does not fit is cut at a character's boundary. */
+ * is kept: a second call changes nothing. Text that does not fit is cut at a character's boundary, and bytes that are
+ * no UTF-8 are left out: both texts can always stand in JSON. */
 int problem_set(struct problem *problem, enum problem_type type, const char *field, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
