@@ -32,6 +32,8 @@ void runner_trial_write(const struct runner_trial *trial, struct buffer *out)
     json_member_int(&writer, "attempt", trial->attempt);
     json_member_value(&writer, "params", trial->params);
     json_member_value(&writer, "objective", trial->objective);
+    if (trial->space)
+        json_member_value(&writer, "space", trial->space);
     json_member_string(&writer, "device", trial->device);
     json_member_int(&writer, "threads", trial->threads);
     json_member_int(&writer, "seed", trial->seed);
@@ -39,9 +41,11 @@ void runner_trial_write(const struct runner_trial *trial, struct buffer *out)
     line_end(&writer);
 }
 
-static json_t *read_object(struct json_reader *reader, const char *key)
+static json_t *read_object(struct json_reader *reader, const char *key, bool is_required)
 {
     json_t *value = json_read_any(reader, key);
+    if (!value && !is_required)
+        return NULL;
     if (!json_is_object(value)) {
         json_read_fail(reader, key, "must be an object");
         return NULL;
@@ -57,8 +61,9 @@ int runner_trial_read(struct runner_trial *trial, json_t *json, struct problem *
     trial->study = memory_strdup(json_read_required_string(&reader, "study"));
     trial->number = json_read_required_int(&reader, "number", 0, INT64_MAX);
     trial->attempt = json_read_int(&reader, "attempt", 1, INT64_MAX, 1);
-    trial->params = read_object(&reader, "params");
-    trial->objective = read_object(&reader, "objective");
+    trial->params = read_object(&reader, "params", true);
+    trial->objective = read_object(&reader, "objective", true);
+    trial->space = read_object(&reader, "space", false);
     trial->device = memory_strdup(json_read_string(&reader, "device", "cpu"));
     trial->threads = json_read_int(&reader, "threads", 1, 65536, 1);
     trial->seed = (uint32_t)json_read_int(&reader, "seed", 0, UINT32_MAX, 0);
@@ -72,6 +77,7 @@ void runner_trial_deinit(struct runner_trial *trial)
     free(trial->device);
     json_decref(trial->params);
     json_decref(trial->objective);
+    json_decref(trial->space);
     *trial = (struct runner_trial){0};
 }
 

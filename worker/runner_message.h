@@ -25,6 +25,7 @@ struct runner_trial {
     int64_t attempt;
     json_t *params;    /* owned object */
     json_t *objective; /* owned object: the spec's, with `data` resolved to a path */
+    json_t *space;     /* owned object: the study's search space, which a runner may check its own against; or NULL */
     char *device;      /* "cpu", "cuda:0" */
     int64_t threads;
     uint32_t seed;
