@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: MIT
+# Thin on purpose: Meson builds, scripts/ does the rest.
+.PHONY: help demo check bench format clean
+
+help:
+	@echo 'make demo     run a real study on a private database: STORE=sqlite|mysql, DATA=winequality-red.csv, KEEP=1'
+	@echo 'make check    build with gcc and clang, run all tests, with sanitizers too'
+	@echo 'make bench    measure against Optuna; the report goes to build/bench/'
+	@echo 'make format   clang-format all C'
+	@echo 'make clean    remove the builds'
+
+STORE ?= sqlite
+DATA ?=
+KEEP ?=
+
+demo:
+	@scripts/install-packages build run $(if $(filter mysql,$(STORE)),mariadb)
+	@scripts/build build
+	@scripts/demo $(STORE) $(DATA)
+
+check:
+	@scripts/check
+
+bench:
+	@scripts/bench
+
+format:
+	@scripts/format
+
+clean:
+	rm -rf build build-asan build-clang

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: MIT
+"""The databases of the tests: an SQLite file, or a database of a MariaDB that the tests start for themselves."""
+
+import subprocess
+
+from harness import child
+from harness.studyd import ROOT
+
+
+class SqliteStore:
+    kind = "sqlite"
+
+    def __init__(self, directory):
+        self.path = directory / "studyd.db"
+        self.url = f"sqlite:///{self.path}"
+        self.optuna_url = self.url
+
+
+class MysqlStore:
+    kind = "mysql"
+
+    def __init__(self, server, name):
+        self.server = server
+        self.name = name
+        where = f"root@localhost/{name}?unix_socket={server.socket}"
+        self.url = f"mysql://{where}"
+        self.optuna_url = f"mysql+pymysql://{where}"
+
+    def query(self, sql):
+        return self.server.query(f"USE `{self.name}`; {sql}")
+
+
+class Mariadb(child.Daemon):
+    """A server on a private socket. It can be killed and started again: its data stay."""
+
+    FORBIDDEN = ("Assertion", "got signal")
+
+    def __init__(self, directory):
+        super().__init__("mariadbd", [ROOT / "tests" / "mariadb", "run", directory], directory / "server.log")
+        self.socket = directory / "sock"
+        self.n_databases = 0
+
+    def start(self, timeout_s=60.0):
+        super().start()
+        self.wait_for_log("ready for connections", timeout_s)
+        return self
+
+    def query(self, sql):
+        """Rows as lists of strings."""
+        answer = subprocess.run(
+            ["mariadb", "--no-defaults", "--user=root", f"--socket={self.socket}", "--batch", "--skip-column-names",
+             "--execute", sql], capture_output=True, text=True, check=False, timeout=60)
+        assert answer.returncode == 0, answer.stderr
+        return [line.split("\t") for line in answer.stdout.splitlines()]
+
+    def new_database(self):
+        self.n_databases += 1
+        name = f"optuna{self.n_databases}"
+        self.query(f"CREATE DATABASE {name}")
+        return MysqlStore(self, name)
