@@ -141,6 +141,11 @@ int json_reader_close(struct json_reader *reader)
                           buffer_text(&known));
 }
 
+int json_reader_close_growing(struct json_reader *reader)
+{
+    return reader->has_failed ? -1 : 0;
+}
+
 json_t *json_read_any(struct json_reader *reader, const char *key)
 {
     size_t i = 0;
@@ -178,7 +183,7 @@ static void fail_wrong(struct json_reader *reader, const char *key, const json_t
         buffer_append_text(&text, type_name(value));
     else
         json_put_value(&writer, value);
-    json_read_fail(reader, key, "must be %s, and is %.60s", what, buffer_text(&text));
+    json_read_fail(reader, key, "must be %s, and is %.60s%s", what, buffer_text(&text), text.size > 60 ? "..." : "");
 }
 
 static const char *check_string(struct json_reader *reader, const char *key, const json_t *value)

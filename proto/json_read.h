@@ -40,6 +40,8 @@ void json_reader_open(struct json_reader *reader, json_t *value, const char *pat
 /* 0, or -1 where a read failed or the object holds a key that was not asked for (the nearest known one is named,
  * and all known ones listed). */
 [[nodiscard]] int json_reader_close(struct json_reader *reader);
+/* The same for answers, which may grow: keys that were not asked for are fine. */
+[[nodiscard]] int json_reader_close_growing(struct json_reader *reader);
 
 /* Present and not null? Counts as asking. */
 bool json_read_has(struct json_reader *reader, const char *key);
@@ -47,7 +49,7 @@ bool json_read_has(struct json_reader *reader, const char *key);
 json_t *json_read_any(struct json_reader *reader, const char *key);
 /* Text; where absent `fallback`, which may be NULL. Borrowed from the object. NUL characters inside are an error. */
 const char *json_read_string(struct json_reader *reader, const char *key, const char *fallback);
-/* The same, but absent is an error. */
+/* The same, but absent is an error; "" after any error. */
 const char *json_read_required_string(struct json_reader *reader, const char *key);
 /* A whole number in [low, high] (2.0 counts as 2); where absent `fallback`. */
 int64_t json_read_int(struct json_reader *reader, const char *key, int64_t low, int64_t high, int64_t fallback);
