@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 # Thin on purpose: Meson builds, scripts/ does the rest.
-.PHONY: help demo check bench format clean
+.PHONY: help build demo check bench format clean
 
 help:
+	@echo 'make build    install what is missing and build studyd, study-worker and study-xgboost'
 	@echo 'make demo     run a real study on a private database: STORE=sqlite|mysql, DATA=winequality-red.csv, KEEP=1'
 	@echo 'make check    build with gcc and clang, run all tests, with sanitizers too'
 	@echo 'make bench    measure against Optuna; the report goes to build/bench/'
@@ -11,12 +12,16 @@ help:
 
 STORE ?= sqlite
 DATA ?=
-KEEP ?=
+export KEEP ?=
+
+build:
+	@scripts/install-packages build run
+	@scripts/build build
 
 demo:
 	@scripts/install-packages build run $(if $(filter mysql,$(STORE)),mariadb)
 	@scripts/build build
-	@scripts/demo $(STORE) $(DATA)
+	@scripts/demo '$(STORE)' '$(DATA)'
 
 check:
 	@scripts/check
