@@ -136,8 +136,8 @@ int json_reader_close(struct json_reader *reader)
 
     const char *nearest = problem_nearest(unknown, reader->keys);
 
-    return json_read_fail(reader, unknown, "unknown key; %s%s%sthe known keys are %s",
-                          nearest ? "did you mean " : "", nearest ? nearest : "", nearest ? "? " : "",
+    return json_read_fail(reader, unknown, "unknown key; %s%s%s known keys are %s",
+                          nearest ? "did you mean " : "", nearest ? nearest : "", nearest ? "? The" : "the",
                           buffer_text(&known));
 }
 
@@ -277,6 +277,13 @@ double json_read_number(struct json_reader *reader, const char *key, double low,
     describe_range(what, sizeof what, low, high);
     fail_wrong(reader, key, value, what);
     return fallback;
+}
+
+double json_read_required_number(struct json_reader *reader, const char *key, double low, double high)
+{
+    if (!json_read_has(reader, key))
+        fail_missing(reader, key, "a number");
+    return json_read_number(reader, key, low, high, 0);
 }
 
 bool json_read_bool(struct json_reader *reader, const char *key, bool fallback)

@@ -56,6 +56,8 @@ int64_t json_read_int(struct json_reader *reader, const char *key, int64_t low, 
 int64_t json_read_required_int(struct json_reader *reader, const char *key, int64_t low, int64_t high);
 /* A finite number in [low, high]; where absent `fallback`. */
 double json_read_number(struct json_reader *reader, const char *key, double low, double high, double fallback);
+/* The same, but absent is an error. */
+double json_read_required_number(struct json_reader *reader, const char *key, double low, double high);
 bool json_read_bool(struct json_reader *reader, const char *key, bool fallback);
 /* One of `choices` (NULL-terminated): its index; where absent `fallback` (-1: absent is an error). */
 int json_read_choice(struct json_reader *reader, const char *key, const char *const *choices, int fallback);

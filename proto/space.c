@@ -100,17 +100,13 @@ static int lower_high(struct distribution *distribution)
 
 static int read_float(struct distribution *distribution, struct json_reader *reader)
 {
-    bool has_bounds = json_read_has(reader, "low") & json_read_has(reader, "high");
-
-    distribution->low = json_read_number(reader, "low", -HUGE_VAL, HUGE_VAL, 0);
-    distribution->high = json_read_number(reader, "high", -HUGE_VAL, HUGE_VAL, 0);
+    distribution->low = json_read_required_number(reader, "low", -HUGE_VAL, HUGE_VAL);
+    distribution->high = json_read_required_number(reader, "high", -HUGE_VAL, HUGE_VAL);
     distribution->is_log = json_read_bool(reader, "log", false);
     distribution->step = json_read_number(reader, "step", -HUGE_VAL, HUGE_VAL, 0);
 
     if (json_reader_close(reader))
         return -1;
-    if (!has_bounds)
-        return json_read_fail(reader, "", "a float needs both \"low\" and \"high\"");
     if (distribution->low > distribution->high)
         return json_read_fail(reader, "low", "low %.15g is above high %.15g", distribution->low, distribution->high);
     if (distribution->is_log && distribution->low <= 0)
@@ -131,16 +127,13 @@ static int read_float(struct distribution *distribution, struct json_reader *rea
 
 static int read_int(struct distribution *distribution, struct json_reader *reader)
 {
-    bool has_bounds = json_read_has(reader, "low") & json_read_has(reader, "high");
-    int64_t low = json_read_int(reader, "low", -MAX_INT, MAX_INT, 0);
-    int64_t high = json_read_int(reader, "high", -MAX_INT, MAX_INT, 0);
+    int64_t low = json_read_required_int(reader, "low", -MAX_INT, MAX_INT);
+    int64_t high = json_read_required_int(reader, "high", -MAX_INT, MAX_INT);
     bool is_log = json_read_bool(reader, "log", false);
     int64_t step = json_read_int(reader, "step", 1, MAX_INT, 1);
 
     if (json_reader_close(reader))
         return -1;
-    if (!has_bounds)
-        return json_read_fail(reader, "", "an int needs both \"low\" and \"high\"");
     if (low > high)
         return json_read_fail(reader, "low", "low %lld is above high %lld", (long long)low, (long long)high);
     if (is_log && low < 1)
@@ -461,6 +454,7 @@ static int fail_unknown_param(const struct space *space, json_t *json, const cha
     json_object_foreach (json, name, value)
         if (space_find(space, name) < 0)
             break;
+    require(name);
 
     const char *nearest = problem_nearest(name, names);
 

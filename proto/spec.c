@@ -67,13 +67,14 @@ static json_t *read_typed(struct json_reader *reader, const char *key, const cha
 {
     json_auto_t *nothing = json_object();
     json_t *given = json_read_any(reader, key);
+    json_auto_t *copy = json_deep_copy(given);
     json_t *object = json_object();
     struct json_reader inner;
 
     json_reader_open(&inner, given ? given : nothing, key, reader->problem);
     json_object_set_new(object, "type", json_string(json_read_string(&inner, "type", fallback)));
     reader->has_failed |= inner.has_failed;
-    json_object_update_missing(object, given);
+    json_object_update_missing(object, copy);
     return object;
 }
 
