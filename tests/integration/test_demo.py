@@ -1,0 +1,80 @@
+# SPDX-License-Identifier: MIT
+"""`make demo` as a newcomer sees it: a result within two minutes, and nothing left behind."""
+
+import os
+import pathlib
+import signal
+import subprocess
+
+import pytest
+
+from harness import child
+from harness.studyd import ROOT
+
+pytestmark = pytest.mark.demo
+
+
+def processes_of_session(session):
+    """Command lines of all living processes of a session."""
+    found = []
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session and fields[0] != "Z":
+                found.append((stat.parent / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            pass  # it has just ended
+    return found
+
+
+def start_demo(*arguments):
+    demo = subprocess.Popen([ROOT / "scripts" / "demo", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT, text=True, start_new_session=True)
+    return demo
+
+
+@pytest.mark.parametrize("store", ["sqlite", "mysql"])
+def test_demo_ends_with_a_result_and_leaves_nothing_running(store):
+    """The best trial with its six parameters, where the time went, what to type next; no process, no socket directory."""
+    demo = start_demo(store)
+    said, _ = demo.communicate(timeout=150)
+    assert demo.returncode == 0, said
+    assert "100/100 trials" in said
+    assert "best trial: number " in said
+    for parameter in ("n_estimators", "learning_rate", "max_depth", "subsample", "colsample_bytree", "min_child_weight"):
+        assert f"    {parameter} = " in said
+    assert "% training" in said
+    assert "curl http://127.0.0.1" in said
+    assert processes_of_session(demo.pid) == []
+    assert not list(pathlib.Path("/tmp").glob("studyd-??????"))
+
+
+def test_demo_takes_ones_own_data(tmp_path):
+    """DATA=path is what is trained on."""
+    table = tmp_path / "mine.csv"
+    table.write_bytes(subprocess.run([ROOT / "scripts" / "make-wine"], capture_output=True, check=True).stdout)
+    demo = start_demo("sqlite", str(table))
+    said, _ = demo.communicate(timeout=150)
+    assert demo.returncode == 0, said
+    assert str(table) in said
+
+
+@pytest.mark.parametrize("store", ["sqlite", "mysql"])
+def test_ctrl_c_stops_everything(store):
+    """Ctrl-C in the middle: nothing is left running."""
+    demo = start_demo(store)
+    for line in demo.stdout:
+        if line.startswith("study-worker tunes"):
+            break
+    os.killpg(demo.pid, signal.SIGINT)
+    said, _ = demo.communicate(timeout=30)
+    assert demo.returncode == 130, said
+    child.wait_until("the demo's processes to end", lambda: processes_of_session(demo.pid) == [])
+
+
+def test_a_wrong_path_is_named():
+    """DATA that cannot be read is said at once, by its name."""
+    demo = start_demo("sqlite", "/no/such/table.csv")
+    said, _ = demo.communicate(timeout=30)
+    assert demo.returncode == 1
+    assert said == "demo: DATA: cannot read '/no/such/table.csv'\n"
