@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "proto/buffer.h"
 #include "proto/problem.h"
 
 struct http_client;
@@ -53,3 +54,6 @@ void http_client_send(struct http_client *client, struct http_request *request);
 void http_client_cancel(struct http_client *client, struct http_request *request);
 /* Cancels all; `closed` comes when all handles are closed and the client is freed. */
 void http_client_close(struct http_client *client, void (*closed)(void *user), void *user);
+
+/* Appends "/" and `segment`, percent-encoded: a study that Optuna named may hold any character. */
+void http_path_append(struct buffer *path, const char *segment);
