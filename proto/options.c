@@ -17,6 +17,7 @@
 #define HELP_COLUMN 30
 #define HELP_WIDTH 98
 #define MAX_ROWS 64
+#define MAX_LINE 4096 /* of the file, in bytes, where inih lets us choose */
 
 /* Where a value comes from; a later source replaces what an earlier one said. */
 enum source { SOURCE_DEFAULT, SOURCE_FILE, SOURCE_COMMAND_LINE };
@@ -247,6 +248,9 @@ static int read_file(struct options_reader *reader, const char *path, bool may_b
     if (!reader->stream)
         return fail(reader, SOURCE_DEFAULT, "cannot read %s: %s", path, strerror(errno));
 
+#ifdef HAVE_INI_MAX_LINE
+    ini_max_line = MAX_LINE;
+#endif
     int bad_line = ini_parse_stream(get_line, reader, take_pair, reader);
 
     if (bad_line != 0 && !reader->has_failed) {
