@@ -32,7 +32,7 @@ static int measure_depth(const char *text, size_t size)
     return deepest;
 }
 
-/* jansson's words are good but for two. */
+/* jansson's words are good but for these. */
 static const char *explain(const json_error_t *error)
 {
     switch (json_error_code(error)) {
@@ -41,6 +41,8 @@ static const char *explain(const json_error_t *error)
     case json_error_null_character:
     case json_error_null_byte_in_key:
         return "\\u0000 cannot stand in a text";
+    case json_error_invalid_utf8:
+        return "a text is not valid UTF-8";
     default:
         return error->text;
     }

@@ -1,0 +1,349 @@
+/* SPDX-License-Identifier: MIT */
+/* Unit tests of the search space: Optuna's rules for distributions, values in and out. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "proto/json_read.h"
+#include "proto/space.h"
+
+static json_t *parse(const char *text)
+{
+    json_t *json = json_loads(text, JSON_DECODE_ANY, NULL);
+
+    assert_non_null(json);
+    return json;
+}
+
+static struct distribution read_distribution(const char *text)
+{
+    json_auto_t *json = parse(text);
+    struct problem problem = {};
+    struct distribution distribution;
+
+    if (distribution_read(&distribution, json, "x", &problem))
+        fail_msg("%s: %s", text, problem.detail);
+    return distribution;
+}
+
+#define DISTRIBUTION_AUTO __attribute__((cleanup(distribution_deinit)))
+
+/* high goes down to the last step that fits, reckoned in decimals: what Optuna 5 makes of the same numbers. */
+static void test_lower_high(void **)
+{
+    static const struct {
+        const char *text;
+        double high;
+    } cases[] = {
+        {"{\"type\": \"float\", \"low\": 0, \"high\": 1, \"step\": 0.3}", 0.9},
+        {"{\"type\": \"float\", \"low\": 0, \"high\": 0.3, \"step\": 0.1}", 0.3}, /* 3 * 0.1 > 0.3 in doubles */
+        {"{\"type\": \"float\", \"low\": -1.5, \"high\": 1, \"step\": 2}", 0.5},
+        {"{\"type\": \"float\", \"low\": 0.05, \"high\": 1, \"step\": 0.1}", 0.95},
+        {"{\"type\": \"float\", \"low\": 1, \"high\": 1.05, \"step\": 0.1}", 1},
+        {"{\"type\": \"float\", \"low\": 0.1, \"high\": 1, \"step\": 0.3333333333333333}", 0.7666666666666666},
+        {"{\"type\": \"float\", \"low\": 1e-8, \"high\": 1, \"step\": 0.25}", 0.75000001},
+        {"{\"type\": \"float\", \"low\": 0, \"high\": 1e10, \"step\": 1e-5}", 1e10},
+        {"{\"type\": \"int\", \"low\": 1, \"high\": 10, \"step\": 4}", 9},
+        {"{\"type\": \"int\", \"low\": -7, \"high\": 7, \"step\": 5}", 3},
+        {"{\"type\": \"int\", \"low\": -9007199254740992, \"high\": 9007199254740992, \"step\": 1}", 0x1p53},
+        {"{\"type\": \"int\", \"low\": 1.0, \"high\": 100, \"log\": true}", 100},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        DISTRIBUTION_AUTO struct distribution distribution = read_distribution(cases[i].text);
+
+        if (distribution.high != cases[i].high)
+            fail_msg("%s: high is %.17g", cases[i].text, distribution.high);
+    }
+}
+
+/* What Optuna refuses, or would silently misread, is refused with words that say what to change. */
+static void test_refuses(void **)
+{
+    static const struct {
+        const char *text, *field, *words;
+    } cases[] = {
+        {"[]", "x", "must be an object"},
+        {"{}", "x.type", "one of \"float\", \"int\", \"categorical\""},
+        {"{\"type\": \"uniform\"}", "x.type", "and is \"uniform\""},
+        {"{\"type\": \"float\", \"low\": 1}", "x.high", "is missing"},
+        {"{\"type\": \"float\", \"low\": 5, \"high\": 3}", "x.low", "low 5 is above high 3"},
+        {"{\"type\": \"float\", \"low\": 0, \"high\": 3, \"log\": true}", "x.low", "log needs low > 0, and low is 0"},
+        {"{\"type\": \"float\", \"low\": 1, \"high\": 3, \"log\": true, \"step\": 1}", "x.step",
+         "a float with log cannot have a step"},
+        {"{\"type\": \"float\", \"low\": 1, \"high\": 3, \"step\": 0}", "x.step", "must be above 0"},
+        {"{\"type\": \"float\", \"low\": 0, \"high\": 1e10, \"step\": 1e-10}", "x.step", "too fine"},
+        {"{\"type\": \"float\", \"low\": 1e-300, \"high\": 1, \"step\": 0.1}", "x.step", "too fine"},
+        {"{\"type\": \"float\", \"low\": \"NaN\", \"high\": 1}", "x.low", "must be a finite number"},
+        {"{\"type\": \"float\", \"low\": 0, \"high\": 1, \"choices\": [1]}", "x.choices",
+         "the known keys are type, low, high, log, step"},
+        {"{\"type\": \"float\", \"low\": 0, \"hihg\": 1, \"high\": 1}", "x.hihg", "did you mean high?"},
+        {"{\"type\": \"float\", \"low\": 0, \"high\": 1, \"when\": {\"c\": [1]}}", "x.when",
+         "conditional parameters are not supported by this version"},
+        {"{\"type\": \"int\", \"low\": 5, \"high\": 3}", "x.low", "low 5 is above high 3"},
+        {"{\"type\": \"int\", \"low\": 0.5, \"high\": 3}", "x.low", "whole number"},
+        {"{\"type\": \"int\", \"low\": 0, \"high\": 9007199254740993}", "x.high", "to 9007199254740992"},
+        {"{\"type\": \"int\", \"low\": 0, \"high\": 3, \"log\": true}", "x.low", "log needs low >= 1, and low is 0"},
+        {"{\"type\": \"int\", \"low\": 1, \"high\": 3, \"log\": true, \"step\": 2}", "x.step", "can only have step 1"},
+        {"{\"type\": \"int\", \"low\": 1, \"high\": 3, \"step\": 0}", "x.step", "from 1 to"},
+        {"{\"type\": \"categorical\"}", "x.choices", "array of 1 to 10000"},
+        {"{\"type\": \"categorical\", \"choices\": []}", "x.choices", "array of 1 to 10000"},
+        {"{\"type\": \"categorical\", \"choices\": \"ab\"}", "x.choices", "array of 1 to 10000"},
+        {"{\"type\": \"categorical\", \"choices\": [1, [2]]}", "x.choices", "choice 2 must be null"},
+        {"{\"type\": \"categorical\", \"choices\": [\"a\", true, 1]}", "x.choices", "choices 2 and 3 are the same"},
+        {"{\"type\": \"categorical\", \"choices\": [1, 1.0]}", "x.choices", "choices 1 and 2 are the same"},
+        {"{\"type\": \"categorical\", \"choices\": [0.5, 0.5]}", "x.choices", "are the same"},
+        {"{\"type\": \"categorical\", \"choices\": [null, null]}", "x.choices", "are the same"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_auto_t *json = parse(cases[i].text);
+        DISTRIBUTION_AUTO struct distribution distribution;
+        struct problem problem = {};
+
+        assert_int_equal(distribution_read(&distribution, json, "x", &problem), -1);
+        assert_int_equal(problem.type, PROBLEM_INVALID);
+        assert_string_equal(problem.field, cases[i].field);
+        if (!strstr(problem.detail, cases[i].words))
+            fail_msg("%s: \"%s\" does not say \"%s\"", cases[i].text, problem.detail, cases[i].words);
+    }
+}
+
+/* Choices that only look alike are different: "1" and 1, "null" and null, "true" and true. */
+static void test_choices_apart(void **)
+{
+    DISTRIBUTION_AUTO struct distribution distribution =
+        read_distribution("{\"type\": \"categorical\", \"choices\": [1, \"1\", null, \"null\", false, \"true\", 0.5]}");
+
+    assert_int_equal(distribution.n_choices, 7);
+}
+
+/* Inside means between the bounds and on the grid: floats to 1e-8 of a step, ints exactly. */
+static void test_contains(void **)
+{
+    DISTRIBUTION_AUTO struct distribution plain = read_distribution("{\"type\": \"float\", \"low\": 0, \"high\": 1}");
+    DISTRIBUTION_AUTO struct distribution stepped =
+        read_distribution("{\"type\": \"float\", \"low\": 0, \"high\": 1, \"step\": 0.1}");
+    DISTRIBUTION_AUTO struct distribution whole =
+        read_distribution("{\"type\": \"int\", \"low\": -3, \"high\": 9, \"step\": 3}");
+    DISTRIBUTION_AUTO struct distribution choice =
+        read_distribution("{\"type\": \"categorical\", \"choices\": [\"a\", \"b\"]}");
+
+    assert_true(distribution_contains(&plain, 0));
+    assert_true(distribution_contains(&plain, 1));
+    assert_false(distribution_contains(&plain, nextafter(1, 2)));
+    assert_false(distribution_contains(&plain, NAN));
+    assert_true(distribution_contains(&stepped, 3 * 0.1));
+    assert_true(distribution_contains(&stepped, 0.3 + 9e-10));
+    assert_false(distribution_contains(&stepped, 0.3 + 2e-9));
+    assert_true(distribution_contains(&whole, -3));
+    assert_true(distribution_contains(&whole, 6));
+    assert_false(distribution_contains(&whole, 5));
+    assert_false(distribution_contains(&whole, 6.5));
+    assert_false(distribution_contains(&whole, 12));
+    assert_true(distribution_contains(&choice, 1));
+    assert_false(distribution_contains(&choice, 0.5));
+    assert_false(distribution_contains(&choice, 2));
+    assert_false(distribution_contains(&choice, -1));
+}
+
+/* One possible value: equal bounds, a step wider than the range, one choice. */
+static void test_single(void **)
+{
+    static const struct {
+        const char *text;
+        bool is_single;
+    } cases[] = {
+        {"{\"type\": \"float\", \"low\": 1, \"high\": 1}", true},
+        {"{\"type\": \"float\", \"low\": 1, \"high\": 2}", false},
+        {"{\"type\": \"float\", \"low\": 1, \"high\": 1.5, \"step\": 1}", true},
+        {"{\"type\": \"int\", \"low\": 1, \"high\": 3, \"step\": 5}", true},
+        {"{\"type\": \"int\", \"low\": 1, \"high\": 2}", false},
+        {"{\"type\": \"categorical\", \"choices\": [null]}", true},
+        {"{\"type\": \"categorical\", \"choices\": [null, 0]}", false},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        DISTRIBUTION_AUTO struct distribution distribution = read_distribution(cases[i].text);
+
+        assert_int_equal(distribution_is_single(&distribution), cases[i].is_single);
+    }
+}
+
+/* Bounds and step may change within a study; kind, log and choices may not. */
+static void test_compatible(void **)
+{
+    static const struct {
+        const char *a, *b;
+        bool is_compatible;
+    } cases[] = {
+        {"{\"type\": \"float\", \"low\": 0, \"high\": 1}", "{\"type\": \"float\", \"low\": 2, \"high\": 9, \"step\": 1}", true},
+        {"{\"type\": \"float\", \"low\": 1, \"high\": 2}", "{\"type\": \"float\", \"low\": 1, \"high\": 2, \"log\": true}", false},
+        {"{\"type\": \"float\", \"low\": 1, \"high\": 2}", "{\"type\": \"int\", \"low\": 1, \"high\": 2}", false},
+        {"{\"type\": \"categorical\", \"choices\": [1, \"b\"]}", "{\"type\": \"categorical\", \"choices\": [1.0, \"b\"]}", true},
+        {"{\"type\": \"categorical\", \"choices\": [1, \"b\"]}", "{\"type\": \"categorical\", \"choices\": [\"b\", 1]}", false},
+        {"{\"type\": \"categorical\", \"choices\": [1]}", "{\"type\": \"categorical\", \"choices\": [1, 2]}", false},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        DISTRIBUTION_AUTO struct distribution a = read_distribution(cases[i].a);
+        DISTRIBUTION_AUTO struct distribution b = read_distribution(cases[i].b);
+
+        assert_int_equal(distribution_is_compatible(&a, &b), cases[i].is_compatible);
+        assert_int_equal(distribution_is_compatible(&b, &a), cases[i].is_compatible);
+    }
+}
+
+static const char space_text[] = "{\"lr\": {\"type\": \"float\", \"low\": 1e-3, \"high\": 0.1, \"log\": true},"
+                                 " \"depth\": {\"type\": \"int\", \"low\": 1, \"high\": 10},"
+                                 " \"q\": {\"type\": \"float\", \"low\": 0, \"high\": 1, \"step\": 0.3},"
+                                 " \"booster\": {\"type\": \"categorical\", \"choices\": [\"gbtree\", null, true, 2]}}";
+
+static struct space *read_space(const char *text)
+{
+    json_auto_t *json = parse(text);
+    struct problem problem = {};
+    struct space *space = space_read(json, "space", &problem);
+
+    if (!space)
+        fail_msg("%s: %s", text, problem.detail);
+    return space;
+}
+
+static void assert_json(json_t *json, const char *text)
+{
+    BUFFER_AUTO struct buffer out = {};
+    struct json_writer writer;
+
+    json_writer_init(&writer, &out);
+    json_put_value(&writer, json);
+    assert_string_equal(buffer_text(&out), text);
+}
+
+/* A space keeps its order, is found by name, and is written with its defaults so that it reads back the same. */
+static void test_space(void **)
+{
+    static const char filled[] = "{\"lr\":{\"type\":\"float\",\"low\":0.001,\"high\":0.1,\"log\":true},"
+                                 "\"depth\":{\"type\":\"int\",\"low\":1,\"high\":10,\"step\":1,\"log\":false},"
+                                 "\"q\":{\"type\":\"float\",\"low\":0.0,\"high\":0.9,\"step\":0.3,\"log\":false},"
+                                 "\"booster\":{\"type\":\"categorical\",\"choices\":[\"gbtree\",null,true,2]}}";
+    struct space *space = read_space(space_text), *again = read_space(filled);
+    json_auto_t *json = space_to_json(space), *json_again = space_to_json(again);
+
+    assert_int_equal(space->n_params, 4);
+    assert_int_equal(space_find(space, "depth"), 1);
+    assert_int_equal(space_find(space, "booster"), 3);
+    assert_int_equal(space_find(space, "Depth"), -1);
+    assert_json(json, filled);
+    assert_json(json_again, filled);
+    space_free(space);
+    space_free(again);
+    space_free(NULL);
+}
+
+/* FNV-1a's published values: a parameter's random numbers hang on them. */
+static void test_hash(void **)
+{
+    assert_true(space_hash_name("") == 0xcbf29ce484222325);
+    assert_true(space_hash_name("a") == 0xaf63dc4c8601ec8c);
+    assert_true(space_hash_name("foobar") == 0x85944171f73967e8);
+}
+
+/* An empty space, no object, and names that cannot be are refused; the field leads to the parameter. */
+static void test_space_refuses(void **)
+{
+    char long_name[400], text[600];
+    const char *const cases[][2] = {
+        {"{}", "1 to 1000 parameters"},
+        {"[]", "must be an object"},
+        {"{\"\": {\"type\": \"int\", \"low\": 1, \"high\": 2}}", "1 to 255 bytes"},
+        {text, "this has 256"},
+        {"{\"a\\nb\": {\"type\": \"int\", \"low\": 1, \"high\": 2}}", "\\x0a"},
+        {"{\"x\": {\"type\": \"int\", \"low\": 3, \"high\": 2}}", "space.x.low"},
+    };
+
+    memset(long_name, 'n', 256);
+    long_name[256] = '\0';
+    snprintf(text, sizeof text, "{\"%s\": {\"type\": \"int\", \"low\": 1, \"high\": 2}}", long_name);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_auto_t *json = parse(cases[i][0]);
+        struct problem problem = {};
+
+        assert_null(space_read(json, "space", &problem));
+        if (!strstr(problem.detail, cases[i][1]))
+            fail_msg("%s: \"%s\" does not say \"%s\"", cases[i][0], problem.detail, cases[i][1]);
+    }
+}
+
+/* Values go in by name and come out in the space's order; a parameter that is not there is NaN and left out. */
+static void test_values(void **)
+{
+    struct space *space = read_space(space_text);
+    json_auto_t *json = parse("{\"booster\": 2.0, \"depth\": 7.0, \"lr\": 0.05}");
+    BUFFER_AUTO struct buffer out = {};
+    struct json_writer writer;
+    struct problem problem = {};
+    double values[4];
+
+    assert_int_equal(space_values_from_json(space, json, "params", values, &problem), 0);
+    assert_true(values[0] == 0.05 && values[1] == 7 && isnan(values[2]) && values[3] == 3);
+    json_writer_init(&writer, &out);
+    space_put_values(space, values, &writer);
+    assert_string_equal(buffer_text(&out), "{\"lr\":0.05,\"depth\":7,\"booster\":2}");
+
+    json_auto_t *one = parse("{\"booster\": 1}"); /* true, as in Python */
+
+    assert_int_equal(space_values_from_json(space, one, "params", values, &problem), 0);
+    assert_true(values[3] == 2);
+    space_free(space);
+}
+
+/* Values of the wrong kind, outside the range or under an unknown name are refused at their place. */
+static void test_values_refused(void **)
+{
+    static const char *const cases[][3] = {
+        {"[]", "params", "must be an object"},
+        {"{\"depth\": 11}", "params.depth", "\"high\":10"},
+        {"{\"depth\": 2.5}", "params.depth", "no value of this parameter"},
+        {"{\"depth\": \"2\"}", "params.depth", "no value of this parameter"},
+        {"{\"depth\": null}", "params.depth", "no value of this parameter"},
+        {"{\"lr\": 0}", "params.lr", "\"low\":0.001"},
+        {"{\"q\": 0.4}", "params.q", "\"step\":0.3"},
+        {"{\"booster\": \"dart\"}", "params.booster", "\"gbtree\""},
+        {"{\"booster\": [1]}", "params.booster", "\"gbtree\""},
+        {"{\"depht\": 2}", "params.depht", "did you mean depth?"},
+    };
+    struct space *space = read_space(space_text);
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        json_auto_t *json = parse(cases[i][0]);
+        struct problem problem = {};
+        double values[4];
+
+        assert_int_equal(space_values_from_json(space, json, "params", values, &problem), -1);
+        assert_string_equal(problem.field, cases[i][1]);
+        if (!strstr(problem.detail, cases[i][2]))
+            fail_msg("%s: \"%s\" does not say \"%s\"", cases[i][0], problem.detail, cases[i][2]);
+    }
+    space_free(space);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_lower_high),    cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_choices_apart), cmocka_unit_test(test_contains),
+        cmocka_unit_test(test_single),        cmocka_unit_test(test_compatible),
+        cmocka_unit_test(test_space),         cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_space_refuses), cmocka_unit_test(test_values),
+        cmocka_unit_test(test_values_refused),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
