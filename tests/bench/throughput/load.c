@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients of studyd in one thread, each on its own connection: ask, tell, ask, tell, as fast as the answers come.
+ * Clients of studyd in one thread, each on its own connection: ask, tell, ask, tell, as fast as the answers
+ * come.
  *
- *   load PORT STUDY CLIENTS SECONDS      says in JSON how many pairs were acknowledged, and how long an ask took
+ *   load PORT STUDY CLIENTS SECONDS      says in JSON how many pairs were acknowledged, and how long an ask
+ * took
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -25,7 +27,7 @@
 
 struct client {
     int fd;
-    bool is_telling;       /* the answer under way is a tell's, not an ask's */
+    bool is_telling; /* the answer under way is a tell's, not an ask's */
     double asked_at_s;
     struct buffer request; /* what is still to be sent */
     struct buffer answer;  /* what came so far */
@@ -84,8 +86,8 @@ static double objective(json_t *params)
     double sum = 0;
     const char *name;
     json_t *value;
-    json_object_foreach(params, name, value)
-        sum += (json_number_value(value) - 0.3) * (json_number_value(value) - 0.3);
+    json_object_foreach(params, name, value) sum +=
+        (json_number_value(value) - 0.3) * (json_number_value(value) - 0.3);
     return sum;
 }
 
@@ -155,8 +157,8 @@ static int by_size(const void *a, const void *b)
 static void print_result(double seconds)
 {
     qsort(ask_s, n_asks, sizeof *ask_s, by_size);
-    printf("{\"pairs\": %zu, \"seconds\": %.6f, \"ask_p50_ms\": %.3f, \"ask_p99_ms\": %.3f}\n", n_pairs, seconds,
-           n_asks ? 1e3 * ask_s[n_asks / 2] : 0, n_asks ? 1e3 * ask_s[n_asks * 99 / 100] : 0);
+    printf("{\"pairs\": %zu, \"seconds\": %.6f, \"ask_p50_ms\": %.3f, \"ask_p99_ms\": %.3f}\n", n_pairs,
+           seconds, n_asks ? 1e3 * ask_s[n_asks / 2] : 0, n_asks ? 1e3 * ask_s[n_asks * 99 / 100] : 0);
 }
 
 int main(int argc, char **argv)
