@@ -217,7 +217,8 @@ static int find_row(struct options_reader *reader, const char *name, enum source
 
 /* ---- the file ---- */
 
-/* inih's way to get a line: counts them, and refuses one that does not fit, of which inih would make two. */
+/* inih's way to get a line: counts them, refuses one that does not fit, of which inih would make two, and takes off the
+ * indent, by which inih would continue the line before. */
 static char *get_line(char *line, int size, void *context)
 {
     struct options_reader *reader = context;
@@ -228,6 +229,7 @@ static char *get_line(char *line, int size, void *context)
     reader->line++;
     if (!strchr(line, '\n') && !feof(reader->stream))
         fail(reader, SOURCE_FILE, "the line is longer than %d bytes", size - 2);
+    memmove(line, line + strspn(line, " \t"), strlen(line + strspn(line, " \t")) + 1);
     return reader->has_failed ? NULL : got;
 }
 
