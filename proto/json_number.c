@@ -35,8 +35,8 @@ static bool try_digits(struct decimal *decimal, double number, int n_digits)
     return strtod(text, NULL) == number;
 }
 
-/* Just above a power of two doubles lie twice as far apart as below: there the next decimal up may read back where
- * the nearest, which lies below, does not. */
+/* Just above a power of two doubles lie twice as far apart as below: there the next decimal up may read back
+ * where the nearest, which lies below, does not. */
 static bool try_next_up(struct decimal *decimal, double number)
 {
     char text[40];
@@ -45,7 +45,8 @@ static bool try_next_up(struct decimal *decimal, double number)
     if (decimal->digits[last] == '9')
         return false;
     decimal->digits[last]++;
-    snprintf(text, sizeof text, "%c.%.*se%d", decimal->digits[0], last, decimal->digits + 1, decimal->exponent);
+    snprintf(text, sizeof text, "%c.%.*se%d", decimal->digits[0], last, decimal->digits + 1,
+             decimal->exponent);
     return strtod(text, NULL) == number;
 }
 
@@ -56,21 +57,22 @@ static bool is_power_of_two(double number)
     return frexp(number, &exponent) == 0.5;
 }
 
-/* Up to 15 digits survive the way through a double, so the nearest 15 digits hold every shorter answer followed by
- * zeros. That does not hold for subnormal numbers, which have fewer bits. */
+/* Up to 15 digits survive the way through a double, so the nearest 15 digits hold every shorter answer
+ * followed by zeros. That does not hold for subnormal numbers, which have fewer bits. */
 static void find_shortest(struct decimal *decimal, double number)
 {
     bool is_found = false;
 
     for (int n = number < 0x1p-1022 ? 1 : 15; !is_found && n <= 17; n++)
-        is_found = try_digits(decimal, number, n) || (n == 16 && is_power_of_two(number) && try_next_up(decimal, number));
+        is_found = try_digits(decimal, number, n) ||
+                   (n == 16 && is_power_of_two(number) && try_next_up(decimal, number));
     require(is_found);
     while (decimal->n_digits > 1 && decimal->digits[decimal->n_digits - 1] == '0')
         decimal->n_digits--;
 }
 
-/* Whole numbers and few digits behind the point, which is most of what we print: m / 10^k, both exact, is rounded
- * correctly, and with m below 10^15 no other decimal is as short. */
+/* Whole numbers and few digits behind the point, which is most of what we print: m / 10^k, both exact, is
+ * rounded correctly, and with m below 10^15 no other decimal is as short. */
 static bool find_quickly(struct decimal *decimal, double number)
 {
     static const double powers[] = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};

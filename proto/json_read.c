@@ -77,9 +77,10 @@ void json_path_join(char *out, size_t out_size, const char *path, const char *ke
 static const char *type_name(const json_t *value)
 {
     static const char *const names[] = {
-        [JSON_OBJECT] = "an object",      [JSON_ARRAY] = "an array", [JSON_STRING] = "a string",
-        [JSON_INTEGER] = "a whole number", [JSON_REAL] = "a number",  [JSON_TRUE] = "true",
-        [JSON_FALSE] = "false",           [JSON_NULL] = "null",
+        [JSON_OBJECT] = "an object", [JSON_ARRAY] = "an array",
+        [JSON_STRING] = "a string",  [JSON_INTEGER] = "a whole number",
+        [JSON_REAL] = "a number",    [JSON_TRUE] = "true",
+        [JSON_FALSE] = "false",      [JSON_NULL] = "null",
     };
 
     return value ? names[json_typeof(value)] : "absent";
@@ -185,7 +186,8 @@ static void fail_wrong(struct json_reader *reader, const char *key, const json_t
         buffer_append_text(&text, type_name(value));
     else
         json_put_value(&writer, value);
-    json_read_fail(reader, key, "must be %s, and is %.60s%s", what, buffer_text(&text), text.size > 60 ? "..." : "");
+    json_read_fail(reader, key, "must be %s, and is %.60s%s", what, buffer_text(&text),
+                   text.size > 60 ? "..." : "");
 }
 
 static const char *check_string(struct json_reader *reader, const char *key, const json_t *value)
@@ -231,7 +233,8 @@ static bool get_whole(const json_t *value, int64_t *number)
     return true;
 }
 
-int64_t json_read_int(struct json_reader *reader, const char *key, int64_t low, int64_t high, int64_t fallback)
+int64_t json_read_int(struct json_reader *reader, const char *key, int64_t low, int64_t high,
+                      int64_t fallback)
 {
     const json_t *value = json_read_any(reader, key);
     int64_t number;

@@ -32,15 +32,16 @@ static struct {
     _Atomic int level; /* the only part that changes once threads run */
 } state = {.level = LOG_LEVEL_INFO};
 
-/* JOURNAL_STREAM is "device:inode" of the journal's socket; it is inherited by children whose stderr is a file. */
+/* JOURNAL_STREAM is "device:inode" of the journal's socket; it is inherited by children whose stderr is a
+ * file. */
 static bool stderr_is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
     unsigned long long device, inode;
     struct stat status;
 
-    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 && fstat(STDERR_FILENO, &status) == 0 &&
-           status.st_dev == device && status.st_ino == inode;
+    return stream && sscanf(stream, "%llu:%llu", &device, &inode) == 2 &&
+           fstat(STDERR_FILENO, &status) == 0 && status.st_dev == device && status.st_ino == inode;
 }
 
 void log_open(const char *program)

@@ -17,6 +17,7 @@
 #define MAX_ATTR_BYTES 60000
 #define MAX_ATTR_KEY 512 /* Optuna's column */
 #define MAX_LEASE_S 86400.0
+#define A_NUMBER "a number, or one of the strings \"NaN\", \"Infinity\", \"-Infinity\""
 
 const char *const trial_state_names[] = {
 #define X(id, name) [TRIAL_##id] = name,
@@ -36,7 +37,8 @@ static char *read_lease(struct json_reader *reader)
 {
     const char *lease = json_read_required_string(reader, "lease");
 
-    if (strlen(lease) != MESSAGE_LEASE_SIZE - 1 || strspn(lease, "0123456789abcdef") != MESSAGE_LEASE_SIZE - 1)
+    if (strlen(lease) != MESSAGE_LEASE_SIZE - 1 ||
+        strspn(lease, "0123456789abcdef") != MESSAGE_LEASE_SIZE - 1)
         json_read_fail(reader, "lease", "must be the %d hex digits that ask gave", MESSAGE_LEASE_SIZE - 1);
     return memory_strdup(lease);
 }
@@ -54,7 +56,8 @@ static char *read_request_id(struct json_reader *reader)
     for (const char *c = id; *c; c++)
         is_printable &= *c >= 0x20 && *c < 0x7f;
     if (length < 1 || length > MESSAGE_MAX_REQUEST_ID || !is_printable)
-        json_read_fail(reader, "request_id", "must be 1 to %d printable ASCII characters", MESSAGE_MAX_REQUEST_ID);
+        json_read_fail(reader, "request_id", "must be 1 to %d printable ASCII characters",
+                       MESSAGE_MAX_REQUEST_ID);
     return memory_strdup(id);
 }
 
@@ -63,10 +66,12 @@ static char *read_worker(struct json_reader *reader)
     const char *worker = json_read_string(reader, "worker", "");
 
     if (strlen(worker) > MESSAGE_MAX_WORKER)
-        json_read_fail(reader, "worker", "has %zu bytes; %d are the limit", strlen(worker), MESSAGE_MAX_WORKER);
+        json_read_fail(reader, "worker", "has %zu bytes; %d are the limit", strlen(worker),
+                       MESSAGE_MAX_WORKER);
     for (const char *c = worker; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            json_read_fail(reader, "worker", "cannot hold control characters, and holds \\x%02x", (unsigned char)*c);
+            json_read_fail(reader, "worker", "cannot hold control characters, and holds \\x%02x",
+                           (unsigned char)*c);
     return memory_strdup(worker);
 }
 
@@ -79,7 +84,7 @@ static json_t *read_object(struct json_reader *reader, const char *key)
     return json_incref(object);
 }
 
-/* Each attribute becomes a row of its own; Optuna's clients write them with ASCII escapes, which is what counts. */
+/* Each attribute becomes a row of its own; what counts is its size with ASCII escapes, as Optuna writes. */
 static json_t *read_user_attrs(struct json_reader *reader)
 {
     json_t *attrs = read_object(reader, "user_attrs"), *value;
@@ -92,8 +97,8 @@ static json_t *read_user_attrs(struct json_reader *reader)
             json_read_fail(reader, "user_attrs", "a key has %zu bytes; it must have 1 to %d", strlen(key),
                            MAX_ATTR_KEY);
         else if (size > MAX_ATTR_BYTES)
-            json_read_fail(reader, "user_attrs", "\"%.80s\" has %zu bytes as JSON; %d are the limit", key, size,
-                           MAX_ATTR_BYTES);
+            json_read_fail(reader, "user_attrs", "\"%.80s\" has %zu bytes as JSON; %d are the limit", key,
+                           size, MAX_ATTR_BYTES);
     }
     return attrs;
 }
@@ -115,9 +120,7 @@ static double *read_numbers(struct json_reader *reader, const char *key, size_t 
 
     for (size_t i = 0; i < size; i++)
         if (json_to_double(json_array_get(array, i), &numbers[i]))
-            json_read_fail(reader, key,
-                           "number %zu must be a number, or one of the strings \"NaN\", \"Infinity\", \"-Infinity\"",
-                           i + 1);
+            json_read_fail(reader, key, "number %zu must be " A_NUMBER, i + 1);
     *n = size;
     return numbers;
 }
@@ -125,7 +128,7 @@ static double *read_numbers(struct json_reader *reader, const char *key, size_t 
 static void read_number(struct json_reader *reader, const char *key, double *number)
 {
     if (json_to_double(json_read_any(reader, key), number))
-        json_read_fail(reader, key, "must be a number, or one of the strings \"NaN\", \"Infinity\", \"-Infinity\"");
+        json_read_fail(reader, key, "must be " A_NUMBER);
 }
 
 static double read_lease_s(struct json_reader *reader)
@@ -307,8 +310,8 @@ static void read_points(struct report_message *message, struct json_reader *read
     json_t *value;
 
     if (n < 1 || n > MAX_POINTS) {
-        json_read_fail(reader, "intermediate_values", "must be an object of 1 to %d steps and values, such as {\"10\": 0.5}",
-                       MAX_POINTS);
+        json_read_fail(reader, "intermediate_values",
+                       "must be an object of 1 to %d steps and values, such as {\"10\": 0.5}", MAX_POINTS);
         return;
     }
     message->points = memory_array(n, sizeof message->points[0]);
@@ -316,12 +319,10 @@ static void read_points(struct report_message *message, struct json_reader *read
         struct report_point *point = &message->points[message->n_points++];
 
         if (read_step(key, &point->step))
-            json_read_fail(reader, "intermediate_values", "\"%.40s\" is no step: write a whole number from 0 to %d",
-                           key, MESSAGE_MAX_STEP);
-        else if (json_to_double(value, &point->value))
             json_read_fail(reader, "intermediate_values",
-                           "step %s must have a number, or one of the strings \"NaN\", \"Infinity\", \"-Infinity\"",
-                           key);
+                           "\"%.40s\" is no step: write a whole number from 0 to %d", key, MESSAGE_MAX_STEP);
+        else if (json_to_double(value, &point->value))
+            json_read_fail(reader, "intermediate_values", "step %s must have " A_NUMBER, key);
     }
     qsort(message->points, message->n_points, sizeof message->points[0], compare_points);
 }
@@ -471,11 +472,13 @@ static void read_outcome(struct tell_message *message, struct json_reader *reade
         (enum trial_failure)json_read_choice(reader, "class", trial_failure_names, FAILURE_OBJECTIVE);
 
     if (!has_state && message->n_values == 0)
-        json_read_fail(reader, "state", "is missing; give \"value\" or \"values\", or say what else became of the trial");
+        json_read_fail(reader, "state",
+                       "is missing; give \"value\" or \"values\", or say what else became of the trial");
     else if (message->state == TRIAL_COMPLETE && message->n_values == 0)
         json_read_fail(reader, "values", "a complete trial needs \"value\" or \"values\"");
     else if ((message->state == TRIAL_FAIL || message->state == TRIAL_WAITING) && message->n_values > 0)
-        json_read_fail(reader, "values", "a trial told as \"%s\" cannot have values", trial_state_names[message->state]);
+        json_read_fail(reader, "values", "a trial told as \"%s\" cannot have values",
+                       trial_state_names[message->state]);
     else if (has_class && message->state != TRIAL_FAIL)
         json_read_fail(reader, "class", "goes with \"state\": \"fail\" only");
 }
@@ -581,7 +584,8 @@ int enqueue_message_read(struct enqueue_message *message, json_t *json, struct p
     json_reader_open(&reader, json, "", problem);
     message->params = read_object(&reader, "params");
     if (!message->params)
-        json_read_fail(&reader, "params", "is missing; an object of parameters and values is needed, {} for none");
+        json_read_fail(&reader, "params",
+                       "is missing; an object of parameters and values is needed, {} for none");
     message->user_attrs = read_user_attrs(&reader);
     message->request_id = read_request_id(&reader);
     return json_reader_close(&reader);

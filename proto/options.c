@@ -87,7 +87,8 @@ static void clear(const struct option_row *row, void *member)
 }
 
 /* The parsers give NULL, or what the value must be. `expected` is theirs to use. */
-typedef const char *parse_fn(const struct option_row *row, const char *text, void *member, struct buffer *expected);
+typedef const char *parse_fn(const struct option_row *row, const char *text, void *member,
+                             struct buffer *expected);
 
 static const char *parse_text(const struct option_row *row, const char *text, void *member, struct buffer *)
 {
@@ -96,7 +97,8 @@ static const char *parse_text(const struct option_row *row, const char *text, vo
     return NULL;
 }
 
-static const char *parse_int(const struct option_row *row, const char *text, void *member, struct buffer *expected)
+static const char *parse_int(const struct option_row *row, const char *text, void *member,
+                             struct buffer *expected)
 {
     char *end;
 
@@ -112,7 +114,8 @@ static const char *parse_int(const struct option_row *row, const char *text, voi
     return buffer_text(expected);
 }
 
-static const char *parse_number(const struct option_row *row, const char *text, void *member, struct buffer *expected)
+static const char *parse_number(const struct option_row *row, const char *text, void *member,
+                                struct buffer *expected)
 {
     char *end;
     double number = strtod(text, &end);
@@ -143,7 +146,8 @@ static void put_choices(const struct option_row *row, struct buffer *out)
         buffer_printf(out, "%s%s", i == 0 ? "" : row->choices[i + 1] ? ", " : " or ", row->choices[i]);
 }
 
-static const char *parse_choice(const struct option_row *row, const char *text, void *member, struct buffer *expected)
+static const char *parse_choice(const struct option_row *row, const char *text, void *member,
+                                struct buffer *expected)
 {
     for (int i = 0; row->choices[i]; i++)
         if (strcmp(text, row->choices[i]) == 0) {
@@ -183,7 +187,8 @@ static int set_value(struct options_reader *reader, size_t i, const char *text, 
 
     const char *wanted = parsers[row->type](row, text, member, &expected);
 
-    return wanted ? fail(reader, source, "%s must be %s, and is \"%.80s\"", buffer_text(&name), wanted, text) : 0;
+    return wanted ? fail(reader, source, "%s must be %s, and is \"%.80s\"", buffer_text(&name), wanted, text)
+                  : 0;
 }
 
 /* The row's index, or -1 with the error set. `name` is as in the file. */
@@ -217,8 +222,8 @@ static int find_row(struct options_reader *reader, const char *name, enum source
 
 /* ---- the file ---- */
 
-/* inih's way to get a line: counts them, refuses one that does not fit, of which inih would make two, and takes off the
- * indent, by which inih would continue the line before. */
+/* inih's way to get a line: counts them, refuses one that does not fit, of which inih would make two, and
+ * takes off the indent, by which inih would continue the line before. */
 static char *get_line(char *line, int size, void *context)
 {
     struct options_reader *reader = context;
@@ -271,7 +276,8 @@ struct argument {
 };
 
 /* Reads argv[*at] and, where it takes one from there, its value. */
-static int read_argument(struct options_reader *reader, int argc, char **argv, int *at, struct argument *argument)
+static int read_argument(struct options_reader *reader, int argc, char **argv, int *at,
+                         struct argument *argument)
 {
     const char *text = argv[(*at)++];
 
@@ -434,7 +440,9 @@ void options_put_sample(const struct option_row *rows, struct buffer *out)
 {
     for (; rows->name; rows++) {
         BUFFER_AUTO struct buffer description = {};
-        const char *value = rows->default_text ? rows->default_text : rows->type == OPTION_BOOL ? "no" : rows->argument;
+        const char *value = rows->default_text          ? rows->default_text
+                            : rows->type == OPTION_BOOL ? "no"
+                                                        : rows->argument;
 
         if (rows->is_command_line_only)
             continue;

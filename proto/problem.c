@@ -23,10 +23,10 @@ const struct problem_info *problem_info(enum problem_type type)
     return &infos[type];
 }
 
-/* Bytes of the UTF-8 character that `text` begins with; 0 where it begins with none, or with a part of one. */
+/* Bytes of the UTF-8 character that `text` begins with; 0 where that is none, or a part of one. */
 static size_t measure_character(const unsigned char *text)
 {
-    static const unsigned long least[] = {0, 0, 0x80, 0x800, 0x10000};
+    static const unsigned long least[] = {0, 0, 0x80, 0x800, 0x10000}; /* by size; less is an overlong form */
     size_t size = text[0] < 0x80 ? 1 : text[0] < 0xc0 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : 4;
     unsigned long code = size > 1 ? text[0] & (0x7fU >> size) : text[0];
 
@@ -35,8 +35,12 @@ static size_t measure_character(const unsigned char *text)
             return 0;
         code = code << 6 | (text[i] & 0x3f);
     }
-    return size && code >= least[size] && code <= 0x10ffff && code / 0x800 != 0xd800 / 0x800 && text[0] < 0xf8 ? size
-                                                                                                               : 0;
+
+    bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
+    bool is_character =
+        size > 0 && text[0] < 0xf8 && code >= least[size] && code <= 0x10ffff && !is_surrogate;
+
+    return is_character ? size : 0;
 }
 
 /* Names from outside and texts that were cut end up in problems: takes out what is no whole character. */

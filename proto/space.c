@@ -15,8 +15,7 @@
 #define MAX_INT 9007199254740992 /* 2^53: up to here every whole number is a double */
 #define STEP_TOLERANCE 1e-8      /* Optuna's, in steps */
 
-static const char *const type_names[] = {
-    [DISTRIBUTION_FLOAT] = "float", [DISTRIBUTION_INT] = "int", [DISTRIBUTION_CATEGORICAL] = "categorical", NULL};
+static const char *const type_names[] = {"float", "int", "categorical", NULL}; /* enum distribution_type */
 
 /* ---- float ---- */
 
@@ -66,12 +65,13 @@ static int decimal_scale(struct decimal *decimal, int exponent)
 static double decimal_to_double(struct decimal decimal)
 {
     bool is_negative = decimal.digits < 0;
-    unsigned __int128 digits = is_negative ? -(unsigned __int128)decimal.digits : (unsigned __int128)decimal.digits;
+    unsigned __int128 digits =
+        is_negative ? -(unsigned __int128)decimal.digits : (unsigned __int128)decimal.digits;
     const unsigned __int128 split = 1000000000000000000;
     char text[64];
 
-    snprintf(text, sizeof text, "%s%llu%018llue%d", is_negative ? "-" : "", (unsigned long long)(digits / split),
-             (unsigned long long)(digits % split), decimal.exponent);
+    snprintf(text, sizeof text, "%s%llu%018llue%d", is_negative ? "-" : "",
+             (unsigned long long)(digits / split), (unsigned long long)(digits % split), decimal.exponent);
     return strtod(text, NULL);
 }
 
@@ -80,11 +80,12 @@ static int min_int(int a, int b)
     return a < b ? a : b;
 }
 
-/* Lowers `high` to low + k*step, in decimals as Optuna does: 0.3 is three steps of 0.1, which in doubles it is not.
- * -1 where the numbers lie too far apart to tell. */
+/* Lowers `high` to low + k*step, in decimals as Optuna does: 0.3 is three steps of 0.1, which in doubles it
+ * is not. -1 where the numbers lie too far apart to tell. */
 static int lower_high(struct distribution *distribution)
 {
-    struct decimal low = decimal_from_double(distribution->low), high = decimal_from_double(distribution->high),
+    struct decimal low = decimal_from_double(distribution->low),
+                   high = decimal_from_double(distribution->high),
                    step = decimal_from_double(distribution->step);
     int exponent = min_int(low.exponent, min_int(high.exponent, step.exponent));
 
@@ -108,7 +109,8 @@ static int read_float(struct distribution *distribution, struct json_reader *rea
     if (json_reader_close(reader))
         return -1;
     if (distribution->low > distribution->high)
-        return json_read_fail(reader, "low", "low %.15g is above high %.15g", distribution->low, distribution->high);
+        return json_read_fail(reader, "low", "low %.15g is above high %.15g", distribution->low,
+                              distribution->high);
     if (distribution->is_log && distribution->low <= 0)
         return json_read_fail(reader, "low", "log needs low > 0, and low is %.15g", distribution->low);
     if (!json_read_has(reader, "step"))
@@ -178,17 +180,18 @@ static int check_choices(struct json_reader *reader, json_t *choices)
         const json_t *choice = json_array_get(choices, i);
 
         if (json_is_object(choice) || json_is_array(choice))
-            return json_read_fail(reader, "choices", "choice %zu must be null, true, false, a number or a string",
-                                  i + 1);
+            return json_read_fail(reader, "choices",
+                                  "choice %zu must be null, true, false, a number or a string", i + 1);
         buffer_clear(&identity);
         put_identity(choice, &identity);
 
         const json_t *earlier = json_object_get(seen, buffer_text(&identity));
 
         if (earlier)
-            return json_read_fail(reader, "choices",
-                                  "choices %lld and %zu are the same (1, 1.0 and true count as one); leave one out",
-                                  json_integer_value(earlier), i + 1);
+            return json_read_fail(
+                reader, "choices",
+                "choices %lld and %zu are the same (1, 1.0 and true count as one); leave one out",
+                json_integer_value(earlier), i + 1);
         json_object_set_new(seen, buffer_text(&identity), json_integer((json_int_t)i + 1));
     }
     return 0;
@@ -232,11 +235,13 @@ static ptrdiff_t find_choice(const struct distribution *distribution, const json
 
 /* ---- one distribution ---- */
 
-int distribution_read(struct distribution *distribution, json_t *json, const char *path, struct problem *problem)
+int distribution_read(struct distribution *distribution, json_t *json, const char *path,
+                      struct problem *problem)
 {
+    /* enum distribution_type */
+    static int (*const readers[])(struct distribution *, struct json_reader *) = {read_float, read_int,
+                                                                                  read_categorical};
     struct json_reader reader;
-    int (*const readers[])(struct distribution *, struct json_reader *) = {
-        [DISTRIBUTION_FLOAT] = read_float, [DISTRIBUTION_INT] = read_int, [DISTRIBUTION_CATEGORICAL] = read_categorical};
 
     *distribution = (struct distribution){};
     json_reader_open(&reader, json, path, problem);
@@ -277,7 +282,8 @@ json_t *distribution_to_json(const struct distribution *distribution)
     for (size_t i = 0; i < sizeof members / sizeof members[0]; i++)
         if (i < 2 || members[i].value > 0)
             json_object_set_new(json, members[i].key,
-                                is_int ? json_integer((json_int_t)members[i].value) : json_real(members[i].value));
+                                is_int ? json_integer((json_int_t)members[i].value)
+                                       : json_real(members[i].value));
     json_object_set_new(json, "log", json_boolean(distribution->is_log));
     return json;
 }
@@ -285,7 +291,8 @@ json_t *distribution_to_json(const struct distribution *distribution)
 static bool is_on_step(const struct distribution *distribution, double value)
 {
     if (distribution->type != DISTRIBUTION_FLOAT)
-        return value == trunc(value) && ((int64_t)value - (int64_t)distribution->low) % (int64_t)distribution->step == 0;
+        return value == trunc(value) &&
+               ((int64_t)value - (int64_t)distribution->low) % (int64_t)distribution->step == 0;
     if (distribution->step == 0)
         return true;
 
@@ -354,13 +361,14 @@ static int check_name(const char *name, const char *path, struct problem *proble
     size_t size = strlen(name);
 
     if (size < 1 || size > MAX_NAME_BYTES)
-        return problem_set(problem, PROBLEM_INVALID, path, "%s: a parameter's name has 1 to %d bytes, and this has %zu",
-                           path, MAX_NAME_BYTES, size);
+        return problem_set(problem, PROBLEM_INVALID, path,
+                           "%s: a parameter's name has 1 to %d bytes, and this has %zu", path, MAX_NAME_BYTES,
+                           size);
     for (const char *c = name; *c; c++)
         if ((unsigned char)*c < 0x20 || *c == 0x7f)
             return problem_set(problem, PROBLEM_INVALID, path,
-                               "%s: a parameter's name cannot hold control characters, and one holds \\x%02x", path,
-                               (unsigned char)*c);
+                               "%s: a parameter's name cannot hold control characters, and one holds \\x%02x",
+                               path, (unsigned char)*c);
     return 0;
 }
 
@@ -384,10 +392,11 @@ struct space *space_read(json_t *json, const char *path, struct problem *problem
     json_t *value;
 
     if (!json_is_object(json) || n_params < 1 || n_params > SPACE_MAX_PARAMS) {
-        problem_set(problem, PROBLEM_INVALID, path,
-                    "%s: must be an object of 1 to %d parameters, such as {\"x\": {\"type\": \"float\", \"low\": 0, "
-                    "\"high\": 1}}",
-                    path, SPACE_MAX_PARAMS);
+        problem_set(
+            problem, PROBLEM_INVALID, path,
+            "%s: must be an object of 1 to %d parameters, such as {\"x\": {\"type\": \"float\", \"low\": 0, "
+            "\"high\": 1}}",
+            path, SPACE_MAX_PARAMS);
         return NULL;
     }
 
@@ -419,7 +428,8 @@ json_t *space_to_json(const struct space *space)
     json_t *json = json_object();
 
     for (size_t i = 0; i < space->n_params; i++)
-        json_object_set_new(json, space->params[i].name, distribution_to_json(&space->params[i].distribution));
+        json_object_set_new(json, space->params[i].name,
+                            distribution_to_json(&space->params[i].distribution));
     return json;
 }
 
@@ -442,7 +452,8 @@ uint64_t space_hash_name(const char *name)
     return hash;
 }
 
-static int fail_unknown_param(const struct space *space, json_t *json, const char *path, struct problem *problem)
+static int fail_unknown_param(const struct space *space, json_t *json, const char *path,
+                              struct problem *problem)
 {
     MEMORY_AUTO const char **names = memory_array(space->n_params + 1, sizeof names[0]);
     char param_path[sizeof problem->field];
@@ -459,8 +470,9 @@ static int fail_unknown_param(const struct space *space, json_t *json, const cha
     const char *nearest = problem_nearest(name, names);
 
     json_path_join(param_path, sizeof param_path, path, name);
-    return problem_set(problem, PROBLEM_INVALID, param_path, "%s: the search space has no such parameter%s%s%s",
-                       param_path, nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
+    return problem_set(problem, PROBLEM_INVALID, param_path,
+                       "%s: the search space has no such parameter%s%s%s", param_path,
+                       nearest ? "; did you mean " : "", nearest ? nearest : "", nearest ? "?" : "");
 }
 
 int space_values_from_json(const struct space *space, json_t *json, const char *path, double *values,
@@ -469,7 +481,8 @@ int space_values_from_json(const struct space *space, json_t *json, const char *
     size_t n_found = 0;
 
     if (!json_is_object(json))
-        return problem_set(problem, PROBLEM_INVALID, path, "%s: must be an object of parameters and values", path);
+        return problem_set(problem, PROBLEM_INVALID, path, "%s: must be an object of parameters and values",
+                           path);
     for (size_t i = 0; i < space->n_params; i++) {
         json_t *value = json_object_get(json, space->params[i].name);
         char param_path[sizeof problem->field];
@@ -479,7 +492,8 @@ int space_values_from_json(const struct space *space, json_t *json, const char *
             continue;
         n_found++;
         json_path_join(param_path, sizeof param_path, path, space->params[i].name);
-        if (distribution_value_from_json(&space->params[i].distribution, value, &values[i], param_path, problem))
+        if (distribution_value_from_json(&space->params[i].distribution, value, &values[i], param_path,
+                                         problem))
             return -1;
     }
     return n_found == json_object_size(json) ? 0 : fail_unknown_param(space, json, path, problem);

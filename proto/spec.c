@@ -15,19 +15,21 @@
 #define MIN_SECONDS 0.001
 #define MAX_SECONDS 1e9
 
-const char *const direction_names[] = {[DIRECTION_MINIMIZE] = "minimize", [DIRECTION_MAXIMIZE] = "maximize", NULL};
+const char *const direction_names[] = {
+    [DIRECTION_MINIMIZE] = "minimize", [DIRECTION_MAXIMIZE] = "maximize", NULL};
 
 int spec_check_name(const char *name, const char *field, struct problem *problem)
 {
     size_t length = strlen(name);
 
     if (length < 1 || length > MAX_NAME || strspn(name, NAME_CHARACTERS) != length)
-        return problem_set(problem, PROBLEM_INVALID, field,
-                           "%s: a name is 1 to %d characters of A-Z, a-z, 0-9, '.', '_' and '-', and this is \"%.80s\"",
-                           field, MAX_NAME, name);
+        return problem_set(
+            problem, PROBLEM_INVALID, field,
+            "%s: a name is 1 to %d characters of A-Z, a-z, 0-9, '.', '_' and '-', and this is \"%.80s\"",
+            field, MAX_NAME, name);
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return problem_set(problem, PROBLEM_INVALID, field, "%s: \"%s\" cannot be a name: it would change a URL's path",
-                           field, name);
+        return problem_set(problem, PROBLEM_INVALID, field,
+                           "%s: \"%s\" cannot be a name: it would change a URL's path", field, name);
     return 0;
 }
 
@@ -62,7 +64,7 @@ static void read_directions(struct spec *spec, struct json_reader *reader)
     }
 }
 
-/* A copy of the object at `key` that begins with its type, which is `fallback` where the creator left it out. */
+/* A copy of the object at `key` that begins with its type, `fallback` where the creator left it out. */
 static json_t *read_typed(struct json_reader *reader, const char *key, const char *fallback)
 {
     json_auto_t *nothing = json_object();
@@ -127,8 +129,9 @@ static int check_size(const struct spec *spec, struct problem *problem)
     json_put_value(&writer, json);
     if (text.size <= SPEC_MAX_BYTES)
         return 0;
-    return problem_set(problem, PROBLEM_TOO_LARGE, "", "the spec has %zu bytes with its defaults; %d are the limit",
-                       text.size, SPEC_MAX_BYTES);
+    return problem_set(problem, PROBLEM_TOO_LARGE, "",
+                       "the spec has %zu bytes with its defaults; %d are the limit", text.size,
+                       SPEC_MAX_BYTES);
 }
 
 static int read_members(struct spec *spec, json_t *json, uint64_t drawn_seed, struct problem *problem)
@@ -137,8 +140,9 @@ static int read_members(struct spec *spec, json_t *json, uint64_t drawn_seed, st
 
     json_reader_open(&reader, json, "", problem);
     if (json_object_get(json, "determinism"))
-        return json_read_fail(&reader, "determinism",
-                              "deterministic studies are not supported by this version; leave \"determinism\" out");
+        return json_read_fail(
+            &reader, "determinism",
+            "deterministic studies are not supported by this version; leave \"determinism\" out");
     read_name(spec, &reader);
     read_directions(spec, &reader);
 

@@ -102,7 +102,8 @@ static void test_memory(void **)
     assert_non_null(empty);
     assert_null(memory_strdup(NULL));
 
-    MEMORY_AUTO char *whole = memory_strdup("text"), *cut = memory_strndup("text", 2), *more = memory_strndup("text", 9);
+    MEMORY_AUTO char *whole = memory_strdup("text"), *cut = memory_strndup("text", 2),
+                     *more = memory_strndup("text", 9);
 
     assert_string_equal(whole, "text");
     assert_string_equal(cut, "te");

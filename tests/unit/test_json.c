@@ -232,9 +232,10 @@ static void test_parse_depth(void **)
 
     json_auto_t *quoted = parse("[\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[ \\\"[\"]", &problem);
     assert_non_null(quoted);
-    json_auto_t *wide = parse("[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[]"
-                              ",[],[],[],[],[]]",
-                              &problem);
+    json_auto_t *wide =
+        parse("[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[]"
+              ",[],[],[],[],[]]",
+              &problem);
     assert_non_null(wide);
 }
 
@@ -254,9 +255,10 @@ static void test_read(void **)
 {
     static const char *const choices[] = {"red", "green", NULL};
     struct problem problem;
-    json_auto_t *json = parse("{\"s\": \"t\", \"i\": 7, \"w\": 8.0, \"d\": 0.5, \"b\": true, \"c\": \"green\", "
-                              "\"null\": null}",
-                              &problem);
+    json_auto_t *json =
+        parse("{\"s\": \"t\", \"i\": 7, \"w\": 8.0, \"d\": 0.5, \"b\": true, \"c\": \"green\", "
+              "\"null\": null}",
+              &problem);
     struct json_reader reader;
 
     json_reader_open(&reader, json, "", &problem);
@@ -276,17 +278,17 @@ static void test_read(void **)
 }
 
 /* Reads one key of `text` and demands this problem. */
-#define assert_read_fails(text, read, field_, words)                                                           \
-    do {                                                                                                       \
-        struct problem problem;                                                                                \
-        json_auto_t *json = parse(text, &problem);                                                             \
-        struct json_reader reader;                                                                             \
-        json_reader_open(&reader, json, "at", &problem);                                                       \
-        (void)(read);                                                                                          \
-        assert_int_equal(json_reader_close(&reader), -1);                                                      \
-        assert_int_equal(problem.type, PROBLEM_INVALID);                                                       \
-        assert_string_equal(problem.field, field_);                                                            \
-        assert_string_equal(problem.detail, words);                                                            \
+#define assert_read_fails(text, read, field_, words)      \
+    do {                                                  \
+        struct problem problem;                           \
+        json_auto_t *json = parse(text, &problem);        \
+        struct json_reader reader;                        \
+        json_reader_open(&reader, json, "at", &problem);  \
+        (void)(read);                                     \
+        assert_int_equal(json_reader_close(&reader), -1); \
+        assert_int_equal(problem.type, PROBLEM_INVALID);  \
+        assert_string_equal(problem.field, field_);       \
+        assert_string_equal(problem.detail, words);       \
     } while (0)
 
 /* Each error names the place, what is wanted and what is there. */
@@ -295,8 +297,10 @@ static void test_read_errors(void **)
     static const char *const choices[] = {"red", "green", NULL};
 
     assert_read_fails("[]", 0, "at", "at: must be an object, {...}, and is an array");
-    assert_read_fails("{\"k\": 1}", json_read_string(&reader, "k", NULL), "at.k", "at.k: must be a string, and is 1");
-    assert_read_fails("{}", json_read_required_string(&reader, "k"), "at.k", "at.k: is missing; a string is needed");
+    assert_read_fails("{\"k\": 1}", json_read_string(&reader, "k", NULL), "at.k",
+                      "at.k: must be a string, and is 1");
+    assert_read_fails("{}", json_read_required_string(&reader, "k"), "at.k",
+                      "at.k: is missing; a string is needed");
     assert_read_fails("{\"k\": 8}", json_read_int(&reader, "k", 0, 7, 0), "at.k",
                       "at.k: must be a whole number from 0 to 7, and is 8");
     assert_read_fails("{\"k\": 1.5}", json_read_int(&reader, "k", 0, 7, 0), "at.k",
@@ -320,13 +324,14 @@ static void test_read_errors(void **)
 /* A key that nobody asked for is an error that names the nearest and all known keys. */
 static void test_read_unknown_key(void **)
 {
-    assert_read_fails("{\"hihg\": 1}", (json_read_has(&reader, "low"), json_read_has(&reader, "high")), "at.hihg",
-                      "at.hihg: unknown key; did you mean high? The known keys are low, high");
-    assert_read_fails("{\"color\": 1}", (json_read_has(&reader, "low"), json_read_has(&reader, "high")), "at.color",
-                      "at.color: unknown key; the known keys are low, high");
+    assert_read_fails("{\"hihg\": 1}", (json_read_has(&reader, "low"), json_read_has(&reader, "high")),
+                      "at.hihg", "at.hihg: unknown key; did you mean high? The known keys are low, high");
+    assert_read_fails("{\"color\": 1}", (json_read_has(&reader, "low"), json_read_has(&reader, "high")),
+                      "at.color", "at.color: unknown key; the known keys are low, high");
 }
 
-/* The first error stays, later reads give their fallbacks, and answers may hold keys that nobody asked for. */
+/* The first error stays, later reads give their fallbacks, and answers may hold keys that nobody asked for.
+ */
 static void test_read_first_error_stays(void **)
 {
     struct problem problem;

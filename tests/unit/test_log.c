@@ -69,8 +69,9 @@ static void test_time(void **)
 
     log_open("studyd");
     log_info("listening");
-    assert_matches(end_capture(old),
-                   "^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z studyd info: listening\n$");
+    assert_matches(
+        end_capture(old),
+        "^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z studyd info: listening\n$");
 }
 
 /* Where JOURNAL_STREAM names our stderr, lines carry the journal's priority instead. */
@@ -81,7 +82,8 @@ static void test_journal(void **)
     char stream[64];
 
     assert_int_equal(fstat(STDERR_FILENO, &status), 0);
-    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)status.st_dev, (unsigned long long)status.st_ino);
+    snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)status.st_dev,
+             (unsigned long long)status.st_ino);
     setenv("JOURNAL_STREAM", stream, 1);
     log_open("studyd");
     log_error("gone");

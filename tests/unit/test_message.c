@@ -27,22 +27,22 @@ static json_t *parse(const char *text)
 }
 
 /* Reads `text` with a reader that must accept it. */
-#define READ(read, message, text, ...)                                                                         \
-    do {                                                                                                       \
-        json_auto_t *json = parse(text);                                                                       \
-        struct problem problem = {};                                                                           \
-        if (read(&(message), json __VA_OPT__(, ) __VA_ARGS__, &problem))                                       \
-            fail_msg("%s: %s", text, problem.detail);                                                          \
+#define READ(read, message, text, ...)                                   \
+    do {                                                                 \
+        json_auto_t *json = parse(text);                                 \
+        struct problem problem = {};                                     \
+        if (read(&(message), json __VA_OPT__(, ) __VA_ARGS__, &problem)) \
+            fail_msg("%s: %s", text, problem.detail);                    \
     } while (0)
 
 /* Writes a message and demands this text. */
-#define ASSERT_WRITES(write, message, text)                                                                    \
-    do {                                                                                                       \
-        BUFFER_AUTO struct buffer out = {};                                                                    \
-        struct json_writer writer;                                                                             \
-        json_writer_init(&writer, &out);                                                                       \
-        write(&(message), &writer);                                                                            \
-        assert_string_equal(buffer_text(&out), text);                                                          \
+#define ASSERT_WRITES(write, message, text)           \
+    do {                                              \
+        BUFFER_AUTO struct buffer out = {};           \
+        struct json_writer writer;                    \
+        json_writer_init(&writer, &out);              \
+        write(&(message), &writer);                   \
+        assert_string_equal(buffer_text(&out), text); \
     } while (0)
 
 struct refusal {
@@ -60,14 +60,14 @@ static void assert_refused(const struct refusal *refusal, int result, const stru
 }
 
 /* Each of `cases` must be refused, and what was read so far freed. */
-#define ASSERT_REFUSES(read, deinit, type, cases, ...)                                                         \
-    for (size_t i = 0; i < sizeof(cases) / sizeof((cases)[0]); i++) {                                          \
-        json_auto_t *json = parse((cases)[i].text);                                                            \
-        struct problem problem = {};                                                                           \
-        type message;                                                                                          \
-        int result = read(&message, json __VA_OPT__(, ) __VA_ARGS__, &problem);                                \
-        assert_refused(&(cases)[i], result, &problem);                                                         \
-        deinit(&message);                                                                                      \
+#define ASSERT_REFUSES(read, deinit, type, cases, ...)                          \
+    for (size_t i = 0; i < sizeof(cases) / sizeof((cases)[0]); i++) {           \
+        json_auto_t *json = parse((cases)[i].text);                             \
+        struct problem problem = {};                                            \
+        type message;                                                           \
+        int result = read(&message, json __VA_OPT__(, ) __VA_ARGS__, &problem); \
+        assert_refused(&(cases)[i], result, &problem);                          \
+        deinit(&message);                                                       \
     }
 
 /* ---- ask ---- */
@@ -90,8 +90,9 @@ static void test_ask_defaults(void **)
 /* What is written reads back. */
 static void test_ask_round_trip(void **)
 {
-    static const char text[] = "{\"worker\":\"node1/gpu0 é\",\"count\":100,\"wait_s\":30.5,\"request_id\":\"r 1~\","
-                               "\"runners\":[\"xgboost\"]}";
+    static const char text[] =
+        "{\"worker\":\"node1/gpu0 é\",\"count\":100,\"wait_s\":30.5,\"request_id\":\"r 1~\","
+        "\"runners\":[\"xgboost\"]}";
     struct ask_message ask;
 
     READ(ask_message_read, ask, text, true);
@@ -111,8 +112,8 @@ static void test_ask_refuses(void **)
         {"{\"wait\": 1}", "wait", "did you mean wait_s?"},
         {"{\"request_id\": \"\"}", "request_id", "1 to 64"},
         {"{\"request_id\": \"é\"}", "request_id", "ASCII"},
-        {"{\"request_id\": \"12345678901234567890123456789012345678901234567890123456789012345\"}", "request_id",
-         "1 to 64"},
+        {"{\"request_id\": \"12345678901234567890123456789012345678901234567890123456789012345\"}",
+         "request_id", "1 to 64"},
         {"{\"worker\": \"a\\nb\"}", "worker", "\\x0a"},
         {"{\"worker\": 1}", "worker", "must be a string"},
         {"{\"runners\": [\"xgboost\"]}", "runners", "unknown key"},
@@ -143,7 +144,8 @@ static void test_ask_reply(void **)
     ASSERT_WRITES(ask_reply_message_write, reply, text);
     ask_reply_message_deinit(&reply);
 
-    READ(ask_reply_message_read, reply, "{\"state\": \"waiting\", \"trials\": [], \"news\": 1}"); /* answers may grow */
+    READ(ask_reply_message_read, reply,
+         "{\"state\": \"waiting\", \"trials\": [], \"news\": 1}"); /* answers may grow */
     assert_int_equal(reply.n_offers, 0);
     ask_reply_message_deinit(&reply);
 }
@@ -155,7 +157,8 @@ static void test_ask_reply_refuses(void **)
         {"{}", "state", "is missing"},
         {"{\"state\": \"running\", \"trials\": [{}]}", "trials.number", "is missing"},
         {"{\"state\": \"running\", \"trials\": [{\"number\": 1}]}", "trials.params", "is missing"},
-        {"{\"state\": \"running\", \"trials\": [{\"number\": 1, \"params\": {}, \"lease_s\": 1, \"lease\": \"0\"}]}",
+        {"{\"state\": \"running\", \"trials\": [{\"number\": 1, \"params\": {}, \"lease_s\": 1, \"lease\": "
+         "\"0\"}]}",
          "trials.lease", "32 hex digits"},
     };
 
@@ -173,7 +176,8 @@ static void test_report_point(void **)
     assert_int_equal(report.n_points, 1);
     assert_int_equal(report.points[0].step, 2147483647);
     assert_true(isnan(report.points[0].value));
-    ASSERT_WRITES(report_message_write, report, "{\"lease\":\"" LEASE "\",\"step\":2147483647,\"value\":\"NaN\"}");
+    ASSERT_WRITES(report_message_write, report,
+                  "{\"lease\":\"" LEASE "\",\"step\":2147483647,\"value\":\"NaN\"}");
     report_message_deinit(&report);
 }
 
@@ -183,10 +187,12 @@ static void test_report_points(void **)
     struct report_message report;
 
     READ(report_message_read, report,
-         "{\"lease\": \"" LEASE "\", \"intermediate_values\": {\"10\": 1, \"9\": 0.5, \"0\": \"-Infinity\"}}");
+         "{\"lease\": \"" LEASE
+         "\", \"intermediate_values\": {\"10\": 1, \"9\": 0.5, \"0\": \"-Infinity\"}}");
     assert_int_equal(report.n_points, 3);
     ASSERT_WRITES(report_message_write, report,
-                  "{\"lease\":\"" LEASE "\",\"intermediate_values\":{\"0\":\"-Infinity\",\"9\":0.5,\"10\":1.0}}");
+                  "{\"lease\":\"" LEASE
+                  "\",\"intermediate_values\":{\"0\":\"-Infinity\",\"9\":0.5,\"10\":1.0}}");
     report_message_deinit(&report);
 }
 
@@ -197,13 +203,14 @@ static void test_report_refuses(void **)
     static const struct refusal cases[] = {
         {"{\"step\": 1, \"value\": 1}", "lease", "is missing"},
         {"{\"lease\": \"" LEASE "0\", \"step\": 1, \"value\": 1}", "lease", "32 hex digits"},
-        {"{\"lease\": \"ABCDEF6789abcdef0123456789abcdef\", \"step\": 1, \"value\": 1}", "lease", "32 hex digits"},
+        {"{\"lease\": \"ABCDEF6789abcdef0123456789abcdef\", \"step\": 1, \"value\": 1}", "lease",
+         "32 hex digits"},
         {"{\"lease\": \"" LEASE "\"}", "step", "is missing"},
         {"{\"lease\": \"" LEASE "\", \"step\": 1}", "value", "must be a number"},
         {"{\"lease\": \"" LEASE "\", \"step\": -1, \"value\": 1}", "step", "from 0 to 2147483647"},
         {"{\"lease\": \"" LEASE "\", \"step\": 1, \"value\": \"high\"}", "value", "\"NaN\""},
-        {"{\"lease\": \"" LEASE "\", \"value\": 1, \"intermediate_values\": {\"1\": 1}}", "intermediate_values",
-         "cannot stand beside"},
+        {"{\"lease\": \"" LEASE "\", \"value\": 1, \"intermediate_values\": {\"1\": 1}}",
+         "intermediate_values", "cannot stand beside"},
         {VALUES("{}"), "intermediate_values", "1 to 10000"},
         {VALUES("[1]"), "intermediate_values", "must be an object"},
         {VALUES("{\"\": 1}"), "intermediate_values", "is no step"},
@@ -246,8 +253,8 @@ static void test_report_reply(void **)
 /* A heartbeat is its lease. */
 static void test_heartbeat(void **)
 {
-    static const struct refusal cases[] = {{"{}", "lease", "is missing"},
-                                           {"{\"lease\": \"" LEASE "\", \"step\": 1}", "step", "unknown key"}};
+    static const struct refusal cases[] = {
+        {"{}", "lease", "is missing"}, {"{\"lease\": \"" LEASE "\", \"step\": 1}", "step", "unknown key"}};
     struct heartbeat_message heartbeat;
 
     READ(heartbeat_message_read, heartbeat, "{\"lease\": \"" LEASE "\"}");
@@ -313,7 +320,8 @@ static void test_tell_refuses(void **)
         {"{\"value\": 1}", "lease", "is missing"},
         {"{\"lease\": \"" LEASE "\"}", "state", "is missing"},
         {TELL("\"state\": \"complete\""), "values", "needs \"value\""},
-        {TELL("\"state\": \"running\", \"value\": 1"), "state", "\"complete\", \"pruned\", \"fail\", \"waiting\""},
+        {TELL("\"state\": \"running\", \"value\": 1"), "state",
+         "\"complete\", \"pruned\", \"fail\", \"waiting\""},
         {TELL("\"value\": 1, \"values\": [1]"), "value", "cannot stand beside"},
         {TELL("\"values\": []"), "values", "array of 1 to 32"},
         {TELL("\"values\": [1, \"x\"]"), "values", "number 2"},
@@ -393,7 +401,8 @@ static void test_enqueue(void **)
     };
     struct enqueue_message enqueue;
 
-    READ(enqueue_message_read, enqueue, "{\"params\": {}, \"user_attrs\": {\"from\": \"me\"}, \"request_id\": \"e1\"}");
+    READ(enqueue_message_read, enqueue,
+         "{\"params\": {}, \"user_attrs\": {\"from\": \"me\"}, \"request_id\": \"e1\"}");
     assert_int_equal(json_object_size(enqueue.params), 0);
     assert_int_equal(json_object_size(enqueue.user_attrs), 1);
     assert_string_equal(enqueue.request_id, "e1");

@@ -29,17 +29,19 @@ static const struct option_row rows[] = {
     {"config", "FILE", OPTION_TEXT, offsetof(struct config, config), .is_command_line_only = true,
      .help = "read settings from FILE"},
     {"listen", "ADDR:PORT", OPTION_LIST, offsetof(struct config, listen), .default_text = "127.0.0.1:8090",
-     .help = "address to serve HTTP on; port 0 takes a free one, and many more words that do not fit one line of help"},
+     .help = "address to serve HTTP on; port 0 takes a free one, and many more words that do not fit one "
+             "line of help"},
     {"token_file", "FILE", OPTION_TEXT, offsetof(struct config, token_file), .is_reloadable = true,
      .help = "file of tokens"},
     {"slots", "N", OPTION_INT, offsetof(struct config, slots), .default_text = "1", .low = 1, .high = 64,
      .help = "trials at a time"},
-    {"max_lease_seconds_of_all", "S", OPTION_NUMBER, offsetof(struct config, lease_s), .default_text = "60", .low = 0.5,
-     .high = 100, .unit = "s", .help = "how long"},
+    {"max_lease_seconds_of_all", "S", OPTION_NUMBER, offsetof(struct config, lease_s), .default_text = "60",
+     .low = 0.5, .high = 100, .unit = "s", .help = "how long"},
     {"quiet", NULL, OPTION_BOOL, offsetof(struct config, is_quiet), .help = "say less"},
-    {"level", "LEVEL", OPTION_CHOICE, offsetof(struct config, level), .default_text = "info", .choices = levels,
-     .help = "how much to log"},
-    {"help", NULL, OPTION_BOOL, offsetof(struct config, help), .is_command_line_only = true, .help = "this text"},
+    {"level", "LEVEL", OPTION_CHOICE, offsetof(struct config, level), .default_text = "info",
+     .choices = levels, .help = "how much to log"},
+    {"help", NULL, OPTION_BOOL, offsetof(struct config, help), .is_command_line_only = true,
+     .help = "this text"},
     {NULL}};
 
 static char path[] = "/tmp/test_options.XXXXXX";
@@ -67,8 +69,8 @@ static void write_file(const char *text)
 }
 
 /* Reads the file's text (NULL: no file) and up to four arguments. */
-static int read_options(struct config *config, const char *file_text, const char *a, const char *b, const char *c,
-                        const char *d)
+static int read_options(struct config *config, const char *file_text, const char *a, const char *b,
+                        const char *c, const char *d)
 {
     const char *argv[] = {"program", a, b, c, d, NULL};
     int argc = 1;
@@ -82,10 +84,10 @@ static int read_options(struct config *config, const char *file_text, const char
     return options_read(rows, config, argc, (char **)argv, file_text ? path : NULL, error, sizeof error);
 }
 
-#define assert_reads(...)                                                                                      \
-    do {                                                                                                       \
-        if (read_options(__VA_ARGS__))                                                                         \
-            fail_msg("%s", error);                                                                             \
+#define assert_reads(...)              \
+    do {                               \
+        if (read_options(__VA_ARGS__)) \
+            fail_msg("%s", error);     \
     } while (0)
 
 /* Without file and arguments everything is as the table says. */
@@ -155,7 +157,8 @@ static void test_config_file(void **)
     assert_int_equal(config.slots, 7);
     options_deinit(rows, &config);
 
-    assert_int_equal(options_read(rows, &config, 1, (char **)with_default, "/nowhere/x.conf", error, sizeof error), 0);
+    assert_int_equal(
+        options_read(rows, &config, 1, (char **)with_default, "/nowhere/x.conf", error, sizeof error), 0);
     options_deinit(rows, &config);
 
     assert_int_equal(read_options(&config, NULL, "--config=/nowhere/x.conf", NULL, NULL, NULL), -1);
@@ -267,7 +270,8 @@ static void test_sample(void **)
     struct config config;
 
     options_put_sample(rows, &out);
-    assert_non_null(strstr(buffer_text(&out), "\n# file of tokens (read again on SIGHUP)\n#token_file = FILE\n"));
+    assert_non_null(
+        strstr(buffer_text(&out), "\n# file of tokens (read again on SIGHUP)\n#token_file = FILE\n"));
     assert_non_null(strstr(buffer_text(&out), "\n# say less\n#quiet = no\n"));
     assert_non_null(strstr(buffer_text(&out), "\n# trials at a time (1 to 64)\n#slots = 1\n"));
     assert_null(strstr(buffer_text(&out), "config ="));
@@ -279,10 +283,14 @@ static void test_sample(void **)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_file),
-        cmocka_unit_test(test_command_line), cmocka_unit_test(test_config_file),
-        cmocka_unit_test(test_file_errors), cmocka_unit_test(test_long_line),
-        cmocka_unit_test(test_command_line_errors), cmocka_unit_test(test_help),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_file),
+        cmocka_unit_test(test_command_line),
+        cmocka_unit_test(test_config_file),
+        cmocka_unit_test(test_file_errors),
+        cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_command_line_errors),
+        cmocka_unit_test(test_help),
         cmocka_unit_test(test_sample),
     };
 

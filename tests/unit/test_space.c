@@ -34,7 +34,8 @@ static struct distribution read_distribution(const char *text)
 
 #define DISTRIBUTION_AUTO __attribute__((cleanup(distribution_deinit)))
 
-/* high goes down to the last step that fits, reckoned in decimals: what Optuna 5 makes of the same numbers. */
+/* high goes down to the last step that fits, reckoned in decimals: what Optuna 5 makes of the same numbers.
+ */
 static void test_lower_high(void **)
 {
     static const struct {
@@ -42,11 +43,13 @@ static void test_lower_high(void **)
         double high;
     } cases[] = {
         {"{\"type\": \"float\", \"low\": 0, \"high\": 1, \"step\": 0.3}", 0.9},
-        {"{\"type\": \"float\", \"low\": 0, \"high\": 0.3, \"step\": 0.1}", 0.3}, /* 3 * 0.1 > 0.3 in doubles */
+        {"{\"type\": \"float\", \"low\": 0, \"high\": 0.3, \"step\": 0.1}",
+         0.3}, /* 3 * 0.1 > 0.3 in doubles */
         {"{\"type\": \"float\", \"low\": -1.5, \"high\": 1, \"step\": 2}", 0.5},
         {"{\"type\": \"float\", \"low\": 0.05, \"high\": 1, \"step\": 0.1}", 0.95},
         {"{\"type\": \"float\", \"low\": 1, \"high\": 1.05, \"step\": 0.1}", 1},
-        {"{\"type\": \"float\", \"low\": 0.1, \"high\": 1, \"step\": 0.3333333333333333}", 0.7666666666666666},
+        {"{\"type\": \"float\", \"low\": 0.1, \"high\": 1, \"step\": 0.3333333333333333}",
+         0.7666666666666666},
         {"{\"type\": \"float\", \"low\": 1e-8, \"high\": 1, \"step\": 0.25}", 0.75000001},
         {"{\"type\": \"float\", \"low\": 0, \"high\": 1e10, \"step\": 1e-5}", 1e10},
         {"{\"type\": \"int\", \"low\": 1, \"high\": 10, \"step\": 4}", 9},
@@ -74,7 +77,8 @@ static void test_refuses(void **)
         {"{\"type\": \"uniform\"}", "x.type", "and is \"uniform\""},
         {"{\"type\": \"float\", \"low\": 1}", "x.high", "is missing"},
         {"{\"type\": \"float\", \"low\": 5, \"high\": 3}", "x.low", "low 5 is above high 3"},
-        {"{\"type\": \"float\", \"low\": 0, \"high\": 3, \"log\": true}", "x.low", "log needs low > 0, and low is 0"},
+        {"{\"type\": \"float\", \"low\": 0, \"high\": 3, \"log\": true}", "x.low",
+         "log needs low > 0, and low is 0"},
         {"{\"type\": \"float\", \"low\": 1, \"high\": 3, \"log\": true, \"step\": 1}", "x.step",
          "a float with log cannot have a step"},
         {"{\"type\": \"float\", \"low\": 1, \"high\": 3, \"step\": 0}", "x.step", "must be above 0"},
@@ -89,14 +93,17 @@ static void test_refuses(void **)
         {"{\"type\": \"int\", \"low\": 5, \"high\": 3}", "x.low", "low 5 is above high 3"},
         {"{\"type\": \"int\", \"low\": 0.5, \"high\": 3}", "x.low", "whole number"},
         {"{\"type\": \"int\", \"low\": 0, \"high\": 9007199254740993}", "x.high", "to 9007199254740992"},
-        {"{\"type\": \"int\", \"low\": 0, \"high\": 3, \"log\": true}", "x.low", "log needs low >= 1, and low is 0"},
-        {"{\"type\": \"int\", \"low\": 1, \"high\": 3, \"log\": true, \"step\": 2}", "x.step", "can only have step 1"},
+        {"{\"type\": \"int\", \"low\": 0, \"high\": 3, \"log\": true}", "x.low",
+         "log needs low >= 1, and low is 0"},
+        {"{\"type\": \"int\", \"low\": 1, \"high\": 3, \"log\": true, \"step\": 2}", "x.step",
+         "can only have step 1"},
         {"{\"type\": \"int\", \"low\": 1, \"high\": 3, \"step\": 0}", "x.step", "from 1 to"},
         {"{\"type\": \"categorical\"}", "x.choices", "array of 1 to 10000"},
         {"{\"type\": \"categorical\", \"choices\": []}", "x.choices", "array of 1 to 10000"},
         {"{\"type\": \"categorical\", \"choices\": \"ab\"}", "x.choices", "array of 1 to 10000"},
         {"{\"type\": \"categorical\", \"choices\": [1, [2]]}", "x.choices", "choice 2 must be null"},
-        {"{\"type\": \"categorical\", \"choices\": [\"a\", true, 1]}", "x.choices", "choices 2 and 3 are the same"},
+        {"{\"type\": \"categorical\", \"choices\": [\"a\", true, 1]}", "x.choices",
+         "choices 2 and 3 are the same"},
         {"{\"type\": \"categorical\", \"choices\": [1, 1.0]}", "x.choices", "choices 1 and 2 are the same"},
         {"{\"type\": \"categorical\", \"choices\": [0.5, 0.5]}", "x.choices", "are the same"},
         {"{\"type\": \"categorical\", \"choices\": [null, null]}", "x.choices", "are the same"},
@@ -118,8 +125,8 @@ static void test_refuses(void **)
 /* Choices that only look alike are different: "1" and 1, "null" and null, "true" and true. */
 static void test_choices_apart(void **)
 {
-    DISTRIBUTION_AUTO struct distribution distribution =
-        read_distribution("{\"type\": \"categorical\", \"choices\": [1, \"1\", null, \"null\", false, \"true\", 0.5]}");
+    DISTRIBUTION_AUTO struct distribution distribution = read_distribution(
+        "{\"type\": \"categorical\", \"choices\": [1, \"1\", null, \"null\", false, \"true\", 0.5]}");
 
     assert_int_equal(distribution.n_choices, 7);
 }
@@ -127,7 +134,8 @@ static void test_choices_apart(void **)
 /* Inside means between the bounds and on the grid: floats to 1e-8 of a step, ints exactly. */
 static void test_contains(void **)
 {
-    DISTRIBUTION_AUTO struct distribution plain = read_distribution("{\"type\": \"float\", \"low\": 0, \"high\": 1}");
+    DISTRIBUTION_AUTO struct distribution plain =
+        read_distribution("{\"type\": \"float\", \"low\": 0, \"high\": 1}");
     DISTRIBUTION_AUTO struct distribution stepped =
         read_distribution("{\"type\": \"float\", \"low\": 0, \"high\": 1, \"step\": 0.1}");
     DISTRIBUTION_AUTO struct distribution whole =
@@ -183,12 +191,18 @@ static void test_compatible(void **)
         const char *a, *b;
         bool is_compatible;
     } cases[] = {
-        {"{\"type\": \"float\", \"low\": 0, \"high\": 1}", "{\"type\": \"float\", \"low\": 2, \"high\": 9, \"step\": 1}", true},
-        {"{\"type\": \"float\", \"low\": 1, \"high\": 2}", "{\"type\": \"float\", \"low\": 1, \"high\": 2, \"log\": true}", false},
-        {"{\"type\": \"float\", \"low\": 1, \"high\": 2}", "{\"type\": \"int\", \"low\": 1, \"high\": 2}", false},
-        {"{\"type\": \"categorical\", \"choices\": [1, \"b\"]}", "{\"type\": \"categorical\", \"choices\": [1.0, \"b\"]}", true},
-        {"{\"type\": \"categorical\", \"choices\": [1, \"b\"]}", "{\"type\": \"categorical\", \"choices\": [\"b\", 1]}", false},
-        {"{\"type\": \"categorical\", \"choices\": [1]}", "{\"type\": \"categorical\", \"choices\": [1, 2]}", false},
+        {"{\"type\": \"float\", \"low\": 0, \"high\": 1}",
+         "{\"type\": \"float\", \"low\": 2, \"high\": 9, \"step\": 1}", true},
+        {"{\"type\": \"float\", \"low\": 1, \"high\": 2}",
+         "{\"type\": \"float\", \"low\": 1, \"high\": 2, \"log\": true}", false},
+        {"{\"type\": \"float\", \"low\": 1, \"high\": 2}", "{\"type\": \"int\", \"low\": 1, \"high\": 2}",
+         false},
+        {"{\"type\": \"categorical\", \"choices\": [1, \"b\"]}",
+         "{\"type\": \"categorical\", \"choices\": [1.0, \"b\"]}", true},
+        {"{\"type\": \"categorical\", \"choices\": [1, \"b\"]}",
+         "{\"type\": \"categorical\", \"choices\": [\"b\", 1]}", false},
+        {"{\"type\": \"categorical\", \"choices\": [1]}", "{\"type\": \"categorical\", \"choices\": [1, 2]}",
+         false},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -200,10 +214,11 @@ static void test_compatible(void **)
     }
 }
 
-static const char space_text[] = "{\"lr\": {\"type\": \"float\", \"low\": 1e-3, \"high\": 0.1, \"log\": true},"
-                                 " \"depth\": {\"type\": \"int\", \"low\": 1, \"high\": 10},"
-                                 " \"q\": {\"type\": \"float\", \"low\": 0, \"high\": 1, \"step\": 0.3},"
-                                 " \"booster\": {\"type\": \"categorical\", \"choices\": [\"gbtree\", null, true, 2]}}";
+static const char space_text[] =
+    "{\"lr\": {\"type\": \"float\", \"low\": 1e-3, \"high\": 0.1, \"log\": true},"
+    " \"depth\": {\"type\": \"int\", \"low\": 1, \"high\": 10},"
+    " \"q\": {\"type\": \"float\", \"low\": 0, \"high\": 1, \"step\": 0.3},"
+    " \"booster\": {\"type\": \"categorical\", \"choices\": [\"gbtree\", null, true, 2]}}";
 
 static struct space *read_space(const char *text)
 {
@@ -226,13 +241,15 @@ static void assert_json(json_t *json, const char *text)
     assert_string_equal(buffer_text(&out), text);
 }
 
-/* A space keeps its order, is found by name, and is written with its defaults so that it reads back the same. */
+/* A space keeps its order, is found by name, and is written with its defaults so that it reads back the same.
+ */
 static void test_space(void **)
 {
-    static const char filled[] = "{\"lr\":{\"type\":\"float\",\"low\":0.001,\"high\":0.1,\"log\":true},"
-                                 "\"depth\":{\"type\":\"int\",\"low\":1,\"high\":10,\"step\":1,\"log\":false},"
-                                 "\"q\":{\"type\":\"float\",\"low\":0.0,\"high\":0.9,\"step\":0.3,\"log\":false},"
-                                 "\"booster\":{\"type\":\"categorical\",\"choices\":[\"gbtree\",null,true,2]}}";
+    static const char filled[] =
+        "{\"lr\":{\"type\":\"float\",\"low\":0.001,\"high\":0.1,\"log\":true},"
+        "\"depth\":{\"type\":\"int\",\"low\":1,\"high\":10,\"step\":1,\"log\":false},"
+        "\"q\":{\"type\":\"float\",\"low\":0.0,\"high\":0.9,\"step\":0.3,\"log\":false},"
+        "\"booster\":{\"type\":\"categorical\",\"choices\":[\"gbtree\",null,true,2]}}";
     struct space *space = read_space(space_text), *again = read_space(filled);
     json_auto_t *json = space_to_json(space), *json_again = space_to_json(again);
 
@@ -281,7 +298,8 @@ static void test_space_refuses(void **)
     }
 }
 
-/* Values go in by name and come out in the space's order; a parameter that is not there is NaN and left out. */
+/* Values go in by name and come out in the space's order; a parameter that is not there is NaN and left out.
+ */
 static void test_values(void **)
 {
     struct space *space = read_space(space_text);
@@ -337,11 +355,11 @@ static void test_values_refused(void **)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_lower_high),    cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_choices_apart), cmocka_unit_test(test_contains),
-        cmocka_unit_test(test_single),        cmocka_unit_test(test_compatible),
-        cmocka_unit_test(test_space),         cmocka_unit_test(test_hash),
-        cmocka_unit_test(test_space_refuses), cmocka_unit_test(test_values),
+        cmocka_unit_test(test_lower_high),     cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_choices_apart),  cmocka_unit_test(test_contains),
+        cmocka_unit_test(test_single),         cmocka_unit_test(test_compatible),
+        cmocka_unit_test(test_space),          cmocka_unit_test(test_hash),
+        cmocka_unit_test(test_space_refuses),  cmocka_unit_test(test_values),
         cmocka_unit_test(test_values_refused),
     };
 

@@ -70,7 +70,8 @@ static const char whole[] =
     " \"pruner\": {\"n_warmup_steps\": 20, \"type\": \"median\"},"
     " \"max_trials\": 100, \"max_seconds\": 3600, \"lease_s\": 30, \"retries\": 0}";
 
-/* All that was given is kept, what is not ours to read included, in one order of keys; it reads back equal. */
+/* All that was given is kept, what is not ours to read included, in one order of keys; it reads back equal.
+ */
 static void test_whole(void **)
 {
     struct spec *spec = read_good(whole, 77);
@@ -85,13 +86,13 @@ static void test_whole(void **)
     assert_true(spec->max_seconds == 3600 && spec->lease_s == 30);
     assert_int_equal(spec->retries, 0);
     assert_string_equal(spec->runner, "xgboost");
-    assert_spec_text(spec,
-                     "{\"name\":\"wine-1._\",\"directions\":[\"maximize\",\"minimize\"],"
-                     "\"space\":{\"x\":{\"type\":\"float\",\"low\":0.0,\"high\":1.0,\"log\":false}},"
-                     "\"sampler\":{\"type\":\"random\",\"n_startup_trials\":5,\"seed\":42},"
-                     "\"pruner\":{\"type\":\"median\",\"n_warmup_steps\":20},"
-                     "\"max_trials\":100,\"max_seconds\":3600.0,\"lease_s\":30.0,\"retries\":0,"
-                     "\"objective\":{\"data\":\"wine\",\"runner\":\"xgboost\",\"params\":{\"device\":\"cuda\"}}}");
+    assert_spec_text(
+        spec, "{\"name\":\"wine-1._\",\"directions\":[\"maximize\",\"minimize\"],"
+              "\"space\":{\"x\":{\"type\":\"float\",\"low\":0.0,\"high\":1.0,\"log\":false}},"
+              "\"sampler\":{\"type\":\"random\",\"n_startup_trials\":5,\"seed\":42},"
+              "\"pruner\":{\"type\":\"median\",\"n_warmup_steps\":20},"
+              "\"max_trials\":100,\"max_seconds\":3600.0,\"lease_s\":30.0,\"retries\":0,"
+              "\"objective\":{\"data\":\"wine\",\"runner\":\"xgboost\",\"params\":{\"device\":\"cuda\"}}}");
     assert_non_null(again);
     assert_true(spec_equal(spec, again));
     spec_free(spec);
@@ -104,7 +105,8 @@ static void test_equal(void **)
     struct spec *drawn = read_good("{\"name\": \"s\", " SPACE "}", 1);
     struct spec *seeded = read_good("{\"name\": \"s\", \"sampler\": {\"seed\": 2}, " SPACE "}", 0);
     struct spec *other_seed = read_good("{\"name\": \"s\", \"sampler\": {\"seed\": 3}, " SPACE "}", 0);
-    struct spec *longer = read_good("{\"name\": \"s\", \"sampler\": {\"seed\": 2}, \"max_trials\": 5, " SPACE "}", 0);
+    struct spec *longer =
+        read_good("{\"name\": \"s\", \"sampler\": {\"seed\": 2}, \"max_trials\": 5, " SPACE "}", 0);
 
     assert_true(spec_equal(drawn, seeded));
     assert_true(spec_equal(other_seed, drawn));
@@ -128,19 +130,22 @@ static void test_refuses(void **)
         {"{\"name\": \"..\", " SPACE "}", "name", "URL"},
         {"{\"name\": \"s\"}", "space", "{\"type\": \"float\""},
         {"{\"name\": \"s\", \"space\": {}}", "space", "1 to 1000"},
-        {"{\"name\": \"s\", \"direction\": \"maximize\", " SPACE "}", "direction", "did you mean directions?"},
+        {"{\"name\": \"s\", \"direction\": \"maximize\", " SPACE "}", "direction",
+         "did you mean directions?"},
         {"{\"name\": \"s\", \"directions\": [], " SPACE "}", "directions", "1 to 32"},
         {"{\"name\": \"s\", \"directions\": \"minimize\", " SPACE "}", "directions", "array"},
         {"{\"name\": \"s\", \"directions\": [\"minimize\", \"max\"], " SPACE "}", "directions", "number 2"},
         {"{\"name\": \"s\", \"sampler\": \"tpe\", " SPACE "}", "sampler", "must be an object"},
         {"{\"name\": \"s\", \"sampler\": {\"type\": 1}, " SPACE "}", "sampler.type", "must be a string"},
-        {"{\"name\": \"s\", \"sampler\": {\"seed\": -1}, " SPACE "}", "sampler.seed", "from 0 to 9007199254740991"},
+        {"{\"name\": \"s\", \"sampler\": {\"seed\": -1}, " SPACE "}", "sampler.seed",
+         "from 0 to 9007199254740991"},
         {"{\"name\": \"s\", \"pruner\": [], " SPACE "}", "pruner", "must be an object"},
         {"{\"name\": \"s\", \"max_trials\": 0, " SPACE "}", "max_trials", "from 1 to 2147483647"},
         {"{\"name\": \"s\", \"max_seconds\": 0, " SPACE "}", "max_seconds", "from 0.001"},
         {"{\"name\": \"s\", \"lease_s\": 0.5, " SPACE "}", "lease_s", "from 1 to 86400"},
         {"{\"name\": \"s\", \"retries\": 1001, " SPACE "}", "retries", "from 0 to 1000"},
-        {"{\"name\": \"s\", \"determinism\": {\"lag\": 8}, " SPACE "}", "determinism", "not supported by this version"},
+        {"{\"name\": \"s\", \"determinism\": {\"lag\": 8}, " SPACE "}", "determinism",
+         "not supported by this version"},
         {"{\"name\": \"s\", \"objective\": {}, " SPACE "}", "objective.runner", "is missing"},
         {"{\"name\": \"s\", \"objective\": {\"runner\": \"rm -rf\"}, " SPACE "}", "objective.runner", "A-Z"},
         {"{\"name\": \"s\", \"objective\": [], " SPACE "}", "objective", "must be an object"},
@@ -163,7 +168,8 @@ static struct spec *read_filled(int n_zeros, struct problem *problem)
 {
     BUFFER_AUTO struct buffer text = {};
 
-    buffer_printf(&text, "{\"name\": \"s\", " SPACE ", \"objective\": {\"runner\": \"r\", \"f\": \"%0*d\"}}", n_zeros, 0);
+    buffer_printf(&text, "{\"name\": \"s\", " SPACE ", \"objective\": {\"runner\": \"r\", \"f\": \"%0*d\"}}",
+                  n_zeros, 0);
     return read_spec(buffer_text(&text), 7, problem);
 }
 
