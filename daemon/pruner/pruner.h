@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Pruners: pure functions of (spec, history, the trial's own reports). To add one: one file, one row in pruner.c, its tests. */
+/* Pruners: pure functions of (spec, history, the trial's own reports). To add one: one file, one row in
+ * pruner.c, its tests. */
 #pragma once
 
 #include <stdbool.h>

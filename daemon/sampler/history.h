@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What samplers see of a study: finished trials in the order in which they finished, and the parameters of open ones.
+ * What samplers see of a study: finished trials in the order in which they finished, and the parameters of
+ * open ones.
  *
- * The log of finished trials only grows, in chunks that never move, so a sampler on a pool thread reads the entries
- * of its view while the loop thread appends behind them. The pool's queue orders the two (it is the only
- * synchronization): a view is made on the loop thread before its job is submitted.
+ * The log of finished trials only grows, in chunks that never move, so a sampler on a pool thread reads the
+ * entries of its view while the loop thread appends behind them. The pool's queue orders the two (it is the
+ * only synchronization): a view is made on the loop thread before its job is submitted.
  */
 #pragma once
 
@@ -15,8 +16,8 @@
 
 struct history;
 
-/* One finished trial. Values are internal values of the study's space (space.h), NaN where the trial lacks the
- * parameter or has it outside today's range. */
+/* One finished trial. Values are internal values of the study's space (space.h), NaN where the trial lacks
+ * the parameter or has it outside today's range. */
 struct history_trial {
     int64_t number;
     enum trial_state state; /* COMPLETE, PRUNED or FAIL */
@@ -47,7 +48,7 @@ struct sampler_open {
 /* Immutable while a suggestion runs; owned by whoever made it. */
 struct sampler_view {
     const struct history *history;
-    size_t n_finished;               /* entries 0 .. n_finished-1 of the history */
+    size_t n_finished; /* entries 0 .. n_finished-1 of the history */
     size_t n_open;
     const struct sampler_open *open; /* in ascending number; without the trial that is being sampled */
 };
