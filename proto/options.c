@@ -101,12 +101,9 @@ static const char *parse_int(const struct option_row *row, const char *text, voi
                              struct buffer *expected)
 {
     char *end;
+    long long number = strtoll(text, &end, 10); /* one that does not fit is the largest, and out of bounds */
 
-    errno = 0;
-
-    long long number = strtoll(text, &end, 10);
-
-    if (end != text && !*end && errno == 0 && (double)number >= row->low && (double)number <= row->high) {
+    if (end != text && !*end && (double)number >= row->low && (double)number <= row->high) {
         *(int64_t *)member = number;
         return NULL;
     }
@@ -357,6 +354,48 @@ void options_deinit(const struct option_row *rows, void *target)
 {
     for (; rows->name; rows++)
         clear(rows, (char *)target + rows->offset);
+}
+
+/* ---- two readings ---- */
+
+static const size_t member_sizes[] = {
+    [OPTION_TEXT] = sizeof(char *), [OPTION_INT] = sizeof(int64_t), [OPTION_NUMBER] = sizeof(double),
+    [OPTION_BOOL] = sizeof(bool),   [OPTION_CHOICE] = sizeof(int),  [OPTION_LIST] = sizeof(struct option_list)};
+
+static bool text_equal(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+static bool list_equal(const struct option_list *a, const struct option_list *b)
+{
+    if (a->n_items != b->n_items)
+        return false;
+    for (size_t i = 0; i < a->n_items; i++)
+        if (!text_equal(a->items[i], b->items[i]))
+            return false;
+    return true;
+}
+
+bool option_equal(const struct option_row *row, const void *a, const void *b)
+{
+    const char *left = (const char *)a + row->offset, *right = (const char *)b + row->offset;
+
+    if (row->type == OPTION_TEXT)
+        return text_equal(*(char *const *)left, *(char *const *)right);
+    if (row->type == OPTION_LIST)
+        return list_equal((const struct option_list *)left, (const struct option_list *)right);
+    return memcmp(left, right, member_sizes[row->type]) == 0;
+}
+
+void option_swap(const struct option_row *row, void *a, void *b)
+{
+    char *left = (char *)a + row->offset, *right = (char *)b + row->offset;
+    char kept[sizeof(struct option_list)];
+
+    memcpy(kept, left, member_sizes[row->type]);
+    memcpy(left, right, member_sizes[row->type]);
+    memcpy(right, kept, member_sizes[row->type]);
 }
 
 /* ---- help and sample ---- */

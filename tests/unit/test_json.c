@@ -45,6 +45,7 @@ static void test_format_double(void **)
         {9007199254740993.0, "9007199254740992.0"},
         {1e15, "1000000000000000.0"},
         {9999999999999998.0, "9999999999999998.0"},
+        {0x1p59, "5.764607523034235e+17"},
         {1e16, "1e+16"},
         {1.2345e16, "1.2345e+16"},
         {1e22, "1e+22"},
@@ -230,7 +231,7 @@ static void test_parse_depth(void **)
     assert_null(parse(text, &problem));
     assert_non_null(strstr(problem.detail, "32"));
 
-    json_auto_t *quoted = parse("[\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[ \\\"[\"]", &problem);
+    json_auto_t *quoted = parse("[\"\\\"[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[ \\\"[\"]", &problem);
     assert_non_null(quoted);
     json_auto_t *wide =
         parse("[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[]"

@@ -74,17 +74,24 @@ static void test_time(void **)
         "^20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z studyd info: listening\n$");
 }
 
-/* Where JOURNAL_STREAM names our stderr, lines carry the journal's priority instead. */
-static void test_journal(void **)
+/* Sets JOURNAL_STREAM to stderr's device, and its inode or another. */
+static void set_journal(unsigned long long inode_offset)
 {
-    int old = begin_capture();
     struct stat status;
     char stream[64];
 
     assert_int_equal(fstat(STDERR_FILENO, &status), 0);
     snprintf(stream, sizeof stream, "%llu:%llu", (unsigned long long)status.st_dev,
-             (unsigned long long)status.st_ino);
+             status.st_ino + inode_offset);
     setenv("JOURNAL_STREAM", stream, 1);
+}
+
+/* Where JOURNAL_STREAM names our stderr, lines carry the journal's priority instead. */
+static void test_journal(void **)
+{
+    int old = begin_capture();
+
+    set_journal(0);
     log_open("studyd");
     log_error("gone");
     log_info("back");
@@ -96,20 +103,32 @@ static void test_foreign_journal(void **)
 {
     int old = begin_capture();
 
-    setenv("JOURNAL_STREAM", "8:1", 1);
+    set_journal(1);
     log_open("studyd");
     log_info("here");
     assert_matches(end_capture(old), "Z studyd info: here\n$");
 }
 
-/* What a peer sends cannot begin a line of its own, and errno survives. */
+/* errno survives a log line, even one that cannot be written. */
+static void test_errno(void **)
+{
+    int old = begin_capture(), unwritable = open("/dev/null", O_RDONLY);
+
+    dup2(unwritable, STDERR_FILENO);
+    close(unwritable);
+    errno = ENOENT;
+    log_info("lost");
+    assert_int_equal(errno, ENOENT);
+    dup2(old, STDERR_FILENO);
+    close(old);
+}
+
+/* What a peer sends cannot begin a line of its own. */
 static void test_control_characters(void **)
 {
     int old = begin_capture();
 
-    errno = ENOENT;
     log_info("reason=\"%s\"", "a\nerror: forged\r\x1b[31m\x7f é");
-    assert_int_equal(errno, ENOENT);
     assert_matches(end_capture(old), "reason=\"a\\\\nerror: forged\\\\x0d\\\\x1b\\[31m\\\\x7f é\"\n$");
 }
 
@@ -147,13 +166,10 @@ static void test_levels(void **)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),
-        cmocka_unit_test(test_time),
-        cmocka_unit_test(test_journal),
-        cmocka_unit_test(test_foreign_journal),
-        cmocka_unit_test(test_control_characters),
-        cmocka_unit_test(test_long_line),
-        cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_plain),     cmocka_unit_test(test_time),
+        cmocka_unit_test(test_journal),   cmocka_unit_test(test_foreign_journal),
+        cmocka_unit_test(test_errno),     cmocka_unit_test(test_control_characters),
+        cmocka_unit_test(test_long_line), cmocka_unit_test(test_levels),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -52,6 +52,7 @@ static void test_lower_high(void **)
          0.7666666666666666},
         {"{\"type\": \"float\", \"low\": 1e-8, \"high\": 1, \"step\": 0.25}", 0.75000001},
         {"{\"type\": \"float\", \"low\": 0, \"high\": 1e10, \"step\": 1e-5}", 1e10},
+        {"{\"type\": \"float\", \"low\": 1e-9, \"high\": 1.5e9, \"step\": 1e9}", 1e9},
         {"{\"type\": \"int\", \"low\": 1, \"high\": 10, \"step\": 4}", 9},
         {"{\"type\": \"int\", \"low\": -7, \"high\": 7, \"step\": 5}", 3},
         {"{\"type\": \"int\", \"low\": -9007199254740992, \"high\": 9007199254740992, \"step\": 1}", 0x1p53},
