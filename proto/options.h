@@ -54,6 +54,9 @@ struct option_row {
 [[nodiscard]] int options_read(const struct option_row *rows, void *target, int argc, char **argv,
                                const char *default_file, char *error, size_t error_size);
 void options_deinit(const struct option_row *rows, void *target);
+/* For a reload: does this row's member have the same value in both structs? Exchange it between them. */
+bool option_equal(const struct option_row *row, const void *a, const void *b);
+void option_swap(const struct option_row *row, void *a, void *b);
 /* The --help text, the sample configuration file, from the same rows. */
 struct buffer;
 void options_put_help(const struct option_row *rows, struct buffer *out);
