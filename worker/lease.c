@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* One trial's conversation with studyd: heartbeats, reports, the tell. */
+#include "worker/lease.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/json_write.h"
+#include "proto/log.h"
+#include "proto/memory.h"
+#include "proto/require.h"
+
+#define POINTS_PER_REPORT 10000 /* what one report may carry */
+#define LEAST_HEARTBEAT_MS 200
+
+static void advance(struct lease *lease);
+
+static void set_heartbeat(struct lease *lease, double lease_s);
+
+static void post(struct lease *lease, struct http_request *request, const char *verb, const struct buffer *body,
+                 void (*done)(struct http_request *, const struct http_answer *))
+{
+    BUFFER_AUTO struct buffer path = {};
+
+    buffer_printf(&path, "%s/%s", lease->path, verb);
+    *request = (struct http_request){
+        .method = "POST", .path = buffer_text(&path), .body = buffer_text(body), .done = done, .user = lease};
+    http_client_send(lease->client, request);
+}
+
+static bool is_under_way(const struct http_request *request)
+{
+    return request->own != NULL;
+}
+
+/* Handed on, finished by somebody else, or gone with its study: studyd will never take anything for this lease. */
+static bool says_lost(const struct http_answer *answer)
+{
+    return answer->status == 404 || answer->status == 409;
+}
+
+static void lose(struct lease *lease, const char *why)
+{
+    if (lease->is_lost)
+        return;
+    lease->is_lost = true;
+    lease->n_points = 0;
+    snprintf(lease->error, sizeof lease->error, "%s", why);
+    if (!lease->has_outcome)
+        lease->events->lost(lease->user, lease->error);
+}
+
+/* ----------------------------------------------------------------------------------------------------- heartbeat */
+
+static void heartbeat_done(struct http_request *request, const struct http_answer *answer)
+{
+    struct lease *lease = request->user;
+
+    if (answer->status == 200)
+        set_heartbeat(lease, json_number_value(json_object_get(answer->json, "lease_s")));
+    else if (says_lost(answer))
+        lose(lease, answer->error);
+    advance(lease);
+}
+
+static void heartbeat_timer_cb(uv_timer_t *timer)
+{
+    struct lease *lease = timer->data;
+    BUFFER_AUTO struct buffer body = {};
+    struct json_writer writer;
+
+    if (is_under_way(&lease->heartbeat) || lease->is_lost || lease->has_outcome)
+        return;
+    json_writer_init(&writer, &body);
+    heartbeat_message_write(&(struct heartbeat_message){.lease = lease->token}, &writer);
+    post(lease, &lease->heartbeat, "heartbeat", &body, heartbeat_done);
+}
+
+/* Counted from the last renewal: a trial that reports often needs no heartbeat. */
+static void set_heartbeat(struct lease *lease, double lease_s)
+{
+    uint64_t interval_ms = (uint64_t)(lease_s * 1000 / 3);
+
+    if (interval_ms < LEAST_HEARTBEAT_MS)
+        interval_ms = LEAST_HEARTBEAT_MS;
+    uv_timer_start(&lease->timer, heartbeat_timer_cb, interval_ms, interval_ms);
+}
+
+/* ------------------------------------------------------------------------------------------------------- reports */
+
+static void report_done(struct http_request *request, const struct http_answer *answer)
+{
+    struct lease *lease = request->user;
+
+    if (says_lost(answer)) {
+        lose(lease, answer->error);
+    } else if (answer->status == 200) {
+        set_heartbeat(lease, json_number_value(json_object_get(answer->json, "lease_s")));
+        if (json_is_true(json_object_get(answer->json, "prune")) && !lease->has_outcome)
+            lease->events->prune(lease->user);
+    } else if (answer->status != 0) {
+        log_warning("a report was refused trial=%s reason=\"%s\"", lease->path, answer->error);
+    }
+    advance(lease);
+}
+
+static void send_points(struct lease *lease)
+{
+    size_t n = lease->n_points < POINTS_PER_REPORT ? lease->n_points : POINTS_PER_REPORT;
+    struct report_message message = {.lease = lease->token, .n_points = n, .points = lease->points};
+    BUFFER_AUTO struct buffer body = {};
+    struct json_writer writer;
+
+    json_writer_init(&writer, &body);
+    report_message_write(&message, &writer);
+    lease->n_points -= n;
+    memmove(lease->points, lease->points + n, lease->n_points * sizeof lease->points[0]);
+    post(lease, &lease->report, "report", &body, report_done);
+}
+
+void lease_report(struct lease *lease, const struct report_point *point)
+{
+    if (lease->is_lost)
+        return;
+    for (size_t i = lease->n_points; i-- > 0;)
+        if (lease->points[i].step == point->step)
+            return;
+    if (lease->n_points == lease->points_capacity) {
+        lease->points_capacity = lease->points_capacity ? 2 * lease->points_capacity : 16;
+        lease->points = memory_resize(lease->points, lease->points_capacity, sizeof lease->points[0]);
+    }
+    lease->points[lease->n_points++] = *point;
+    advance(lease);
+}
+
+/* ---------------------------------------------------------------------------------------------------------- tell */
+
+/* A result that studyd does not take (two values where the study has one direction, say) is the objective's failure. */
+static void tell_that_it_was_refused(struct lease *lease, const char *detail)
+{
+    BUFFER_AUTO struct buffer reason = {};
+
+    buffer_printf(&reason, "the result was refused: %s", detail);
+    tell_message_deinit(&lease->outcome);
+    lease->outcome = (struct tell_message){
+        .state = TRIAL_FAIL, .failure = FAILURE_OBJECTIVE, .reason = buffer_take(&reason)};
+}
+
+static void keep_reply(struct lease *lease, const struct http_answer *answer)
+{
+    struct tell_reply_message reply;
+    struct problem problem = {};
+
+    if (tell_reply_message_read(&reply, answer->json, &problem) == 0) {
+        lease->result = (struct lease_outcome){.became = reply.state, .is_best = reply.best};
+        return;
+    }
+    lease->result.end = LEASE_REFUSED;
+    snprintf(lease->error, sizeof lease->error, "studyd's answer cannot be read: %s", problem.detail);
+}
+
+static void tell_done(struct http_request *request, const struct http_answer *answer)
+{
+    struct lease *lease = request->user;
+    bool may_be_told_otherwise = answer->status == 400 || answer->status == 413;
+
+    if (may_be_told_otherwise && lease->outcome.state != TRIAL_FAIL && lease->outcome.state != TRIAL_WAITING) {
+        tell_that_it_was_refused(lease, answer->error);
+        advance(lease);
+        return;
+    }
+    lease->is_told = true;
+    if (answer->status == 200) {
+        keep_reply(lease, answer);
+    } else if (says_lost(answer)) {
+        lose(lease, answer->error);
+    } else {
+        lease->result.end = LEASE_REFUSED;
+        snprintf(lease->error, sizeof lease->error, "%s", answer->error);
+    }
+    advance(lease);
+}
+
+/* Cuts at a character's boundary. */
+static void limit_reason(char *reason)
+{
+    if (!reason || strlen(reason) <= MESSAGE_MAX_REASON)
+        return;
+
+    size_t size = MESSAGE_MAX_REASON;
+
+    while (size > 0 && ((unsigned char)reason[size] & 0xc0) == 0x80)
+        size--;
+    reason[size] = '\0';
+}
+
+static void send_tell(struct lease *lease)
+{
+    BUFFER_AUTO struct buffer body = {};
+    struct json_writer writer;
+    struct tell_message message = lease->outcome;
+
+    message.lease = lease->token;
+    json_writer_init(&writer, &body);
+    tell_message_write(&message, &writer);
+    post(lease, &lease->tell, "tell", &body, tell_done);
+}
+
+void lease_tell(struct lease *lease, struct tell_message *message)
+{
+    require(!lease->has_outcome);
+    lease->outcome = *message;
+    *message = (struct tell_message){};
+    limit_reason(lease->outcome.reason);
+    lease->has_outcome = true;
+    uv_timer_stop(&lease->timer);
+    http_client_cancel(lease->client, &lease->heartbeat);
+    if (lease->outcome.state == TRIAL_WAITING) {
+        lease->n_points = 0;
+        http_client_cancel(lease->client, &lease->report);
+    }
+    advance(lease);
+}
+
+void lease_drop(struct lease *lease)
+{
+    struct tell_message nothing = {.state = TRIAL_WAITING};
+
+    lease->is_lost = true;
+    lease_tell(lease, &nothing);
+}
+
+/* ---------------------------------------------------------------------------------------------------- its course */
+
+static void end_timer_cb(uv_timer_t *timer)
+{
+    struct lease *lease = timer->data;
+    struct lease_outcome result = lease->result;
+    struct tell_message told = lease->outcome;
+
+    result.told = &told;
+    result.error = lease->error;
+    if (lease->is_lost)
+        result.end = LEASE_LOST;
+    free(lease->path);
+    lease->path = NULL;
+    lease->has_outcome = false;
+    lease->outcome = (struct tell_message){};
+    lease->events->ended(lease->user, &result);
+    tell_message_deinit(&told);
+}
+
+/* Called after each change: sends what is next, ends when all is said. */
+static void advance(struct lease *lease)
+{
+    if (is_under_way(&lease->report) || is_under_way(&lease->tell))
+        return;
+    if (lease->n_points > 0)
+        send_points(lease);
+    else if (!lease->has_outcome || is_under_way(&lease->heartbeat))
+        return;
+    else if (!lease->is_told && !lease->is_lost)
+        send_tell(lease);
+    else
+        uv_timer_start(&lease->timer, end_timer_cb, 0, 0);
+}
+
+void lease_init(struct lease *lease, uv_loop_t *loop, struct http_client *client, const struct lease_events *events,
+                void *user)
+{
+    lease->client = client;
+    lease->events = events;
+    lease->user = user;
+    require(uv_timer_init(loop, &lease->timer) == 0);
+    lease->timer.data = lease;
+}
+
+void lease_start(struct lease *lease, const char *study, const struct offer_message *offer)
+{
+    BUFFER_AUTO struct buffer path = {};
+
+    require(!lease->path);
+    buffer_append_text(&path, "/v1/studies");
+    http_path_append(&path, study);
+    buffer_printf(&path, "/trials/%lld", (long long)offer->number);
+    lease->path = buffer_take(&path);
+    memcpy(lease->token, offer->lease, sizeof lease->token);
+    lease->n_points = 0;
+    lease->is_told = lease->is_lost = false;
+    lease->result = (struct lease_outcome){};
+    lease->error[0] = '\0';
+    set_heartbeat(lease, offer->lease_s);
+}
+
+void lease_close(struct lease *lease, uv_close_cb closed)
+{
+    free(lease->points);
+    lease->points = NULL;
+    uv_close((uv_handle_t *)&lease->timer, closed);
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* A slot: one trial at a time, on one device, in a runner process that is kept from trial to trial. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "proto/http_client.h"
+#include "proto/message.h"
+#include "worker/data_paths.h"
+#include "worker/devices.h"
+#include "worker/runner_table.h"
+#include "worker/slot_state.h"
+
+struct slot;
+
+/* What all slots share, and whom they tell; it outlives them. */
+struct slot_host {
+    uv_loop_t *loop;
+    struct http_client *client;
+    const struct runner_table *runners;
+    const struct data_paths *data;
+    int64_t threads;
+    uint64_t trial_timeout_ms; /* 0: none */
+    uint64_t start_timeout_ms;
+    void *user;
+    void (*changed)(void *user, struct slot *slot); /* it became idle, paused or stopped */
+    /* The trial's study needs what this worker does not have. */
+    void (*cannot_serve)(void *user, const char *why);
+    /* A runner did not start, `n_in_a_row` times now in this slot. */
+    void (*cannot_start)(void *user, struct slot *slot, unsigned n_in_a_row, const char *why);
+    void (*has_started)(void *user); /* a runner became ready */
+};
+
+struct slot_totals {
+    int64_t n_told[5];                  /* by enum trial_state; WAITING: handed back */
+    uint64_t in_state_ms[SLOT_N_STATES];
+};
+
+[[nodiscard]] struct slot *slot_new(const struct slot_host *host, const struct slot_place *place);
+void slot_free(struct slot *slot); /* a stopped one */
+const char *slot_name(const struct slot *slot);
+enum slot_state slot_state(const struct slot *slot);
+/* Gives an idle slot a trial of `offer->study`, and takes the offer. */
+void slot_take(struct slot *slot, struct offer_message *offer);
+/* Hands the trial back, kills the runner. changed() says when it has stopped. */
+void slot_stop(struct slot *slot);
+/* Up to now. */
+struct slot_totals slot_totals(const struct slot *slot);

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+/* Runs the worker: makes its slots, brings them trials, and stops in order. */
+#include "worker/supervisor.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "proto/http_client.h"
+#include "proto/log.h"
+#include "proto/memory.h"
+#include "proto/require.h"
+#include "worker/data_paths.h"
+#include "worker/devices.h"
+#include "worker/poller.h"
+#include "worker/runner_table.h"
+#include "worker/slot.h"
+#include "worker/summary.h"
+
+#define STOP_MOST_MS 20000       /* an orderly stop takes no longer */
+#define HOPELESS_STARTS 3        /* in a row in one slot, when no runner ever came up in any */
+#define CONNECT_TIMEOUT_MS 10000
+
+static const int stop_signals[] = {SIGTERM, SIGINT, SIGHUP};
+#define N_SIGNALS (sizeof stop_signals / sizeof stop_signals[0])
+
+struct supervisor {
+    const struct worker_config *config;
+    uv_loop_t loop;
+    uint64_t start_ms;
+
+    struct gpu_list gpus;
+    struct slot_place *places;
+    struct runner_table runners;
+    struct data_paths data;
+
+    struct http_client *client;
+    struct poller *poller; /* NULL once it has stopped */
+    struct slot_host slot_host;
+    size_t n_slots;
+    struct slot **slots; /* owned */
+
+    uv_signal_t signals[N_SIGNALS];
+    uv_pipe_t stdin_pipe;
+    uv_timer_t idle_timer, stop_timer;
+    bool watches_stdin;
+
+    bool has_started_runner;
+    bool is_stopping, is_client_closing;
+    enum worker_exit exit_code;
+};
+
+/* ------------------------------------------------------------------------------------------------------ stopping */
+
+static void write_summary(const struct supervisor *supervisor)
+{
+    const struct worker_config *config = supervisor->config;
+
+    if (config->report && summary_write(config->report, config->name, supervisor->exit_code,
+                                        uv_now(&supervisor->loop) - supervisor->start_ms, supervisor->slots,
+                                        supervisor->n_slots))
+        log_error("the summary cannot be written path=%s reason=\"%s\"", config->report, strerror(errno));
+}
+
+/* Not in order: runners die with us, leases lapse. */
+static void leave_at_once(struct supervisor *supervisor, const char *why)
+{
+    log_warning("leaving at once, open trials will be run again when their leases lapse reason=\"%s\"", why);
+    write_summary(supervisor);
+    _exit(supervisor->exit_code);
+}
+
+static void stop_timer_cb(uv_timer_t *timer)
+{
+    leave_at_once(timer->data, "studyd or a runner did not answer in time");
+}
+
+/* The last handles; the loop ends when they are closed. */
+static void client_closed(void *user)
+{
+    struct supervisor *supervisor = user;
+
+    for (size_t i = 0; i < N_SIGNALS; i++)
+        uv_close((uv_handle_t *)&supervisor->signals[i], NULL);
+    uv_close((uv_handle_t *)&supervisor->idle_timer, NULL);
+    uv_close((uv_handle_t *)&supervisor->stop_timer, NULL);
+    if (supervisor->watches_stdin)
+        uv_close((uv_handle_t *)&supervisor->stdin_pipe, NULL);
+}
+
+static size_t count_in(const struct supervisor *supervisor, enum slot_state state)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < supervisor->n_slots; i++)
+        n += slot_state(supervisor->slots[i]) == state;
+    return n;
+}
+
+static void stop_when_done(struct supervisor *supervisor)
+{
+    if (!supervisor->is_stopping || supervisor->is_client_closing || supervisor->poller ||
+        count_in(supervisor, SLOT_STOPPED) < supervisor->n_slots)
+        return;
+    supervisor->is_client_closing = true;
+    http_client_close(supervisor->client, client_closed, supervisor);
+}
+
+/* First no new trials; what an answer still brings is handed back with the rest. */
+static void stop(struct supervisor *supervisor, enum worker_exit exit_code, const char *why)
+{
+    if (supervisor->is_stopping)
+        return;
+    log_info("stopping reason=\"%s\" exit_code=%d", why, exit_code);
+    supervisor->is_stopping = true;
+    supervisor->exit_code = exit_code;
+    uv_timer_stop(&supervisor->idle_timer);
+    uv_timer_start(&supervisor->stop_timer, stop_timer_cb, STOP_MOST_MS, 0);
+    poller_stop(supervisor->poller);
+}
+
+static void poller_stopped(void *user)
+{
+    struct supervisor *supervisor = user;
+
+    supervisor->poller = NULL;
+    for (size_t i = 0; i < supervisor->n_slots; i++)
+        slot_stop(supervisor->slots[i]);
+    stop_when_done(supervisor);
+}
+
+static void signal_cb(uv_signal_t *handle, int number)
+{
+    struct supervisor *supervisor = handle->data;
+    char why[40];
+
+    snprintf(why, sizeof why, "signal %d (%s)", number, strsignal(number));
+    if (supervisor->is_stopping)
+        leave_at_once(supervisor, "a second signal");
+    stop(supervisor, WORKER_STOPPED, why);
+}
+
+static void stdin_alloc_cb(uv_handle_t *, size_t, uv_buf_t *room)
+{
+    static char nobody_reads_this[256];
+
+    *room = uv_buf_init(nobody_reads_this, sizeof nobody_reads_this);
+}
+
+static void stdin_cb(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *)
+{
+    if (n_read >= 0)
+        return;
+    uv_read_stop(stream);
+    stop(stream->data, WORKER_STOPPED, "stdin was closed");
+}
+
+/* --------------------------------------------------------------------------------------------------------- trials */
+
+static void idle_timer_cb(uv_timer_t *timer)
+{
+    stop(timer->data, WORKER_FINISHED, "no trial for max_idle_s");
+}
+
+/* Idle means that no slot does anything. */
+static void watch_idleness(struct supervisor *supervisor)
+{
+    double max_idle_s = supervisor->config->max_idle_s;
+    bool is_idle = count_in(supervisor, SLOT_IDLE) == supervisor->n_slots;
+
+    if (!is_idle || supervisor->is_stopping)
+        uv_timer_stop(&supervisor->idle_timer);
+    else if (max_idle_s > 0 && !uv_is_active((uv_handle_t *)&supervisor->idle_timer))
+        uv_timer_start(&supervisor->idle_timer, idle_timer_cb, (uint64_t)(max_idle_s * 1000), 0);
+}
+
+static size_t count_free(void *user)
+{
+    return count_in(user, SLOT_IDLE);
+}
+
+static void give(void *user, struct offer_message *offer)
+{
+    struct supervisor *supervisor = user;
+
+    for (size_t i = 0; i < supervisor->n_slots; i++) {
+        if (slot_state(supervisor->slots[i]) != SLOT_IDLE)
+            continue;
+        slot_take(supervisor->slots[i], offer);
+        watch_idleness(supervisor);
+        return;
+    }
+    log_error("studyd gave more trials than were asked for study=%s number=%lld", offer->study,
+              (long long)offer->number);
+}
+
+static void slot_changed(void *user, struct slot *)
+{
+    struct supervisor *supervisor = user;
+
+    watch_idleness(supervisor);
+    if (supervisor->poller)
+        poller_wake(supervisor->poller);
+    stop_when_done(supervisor);
+}
+
+static void all_finished(void *user)
+{
+    struct supervisor *supervisor = user;
+
+    if (supervisor->config->exit_when_finished && count_in(supervisor, SLOT_IDLE) == supervisor->n_slots)
+        stop(supervisor, WORKER_FINISHED, "the studies are finished");
+}
+
+static void refused(void *user, const char *why)
+{
+    log_error("studyd refused reason=\"%s\"", why);
+    stop(user, WORKER_FAILED, "studyd refused");
+}
+
+static void cannot_serve(void *user, const char *why)
+{
+    log_error("a study cannot be served reason=\"%s\"", why);
+    stop(user, WORKER_MISCONFIGURED, "a study cannot be served");
+}
+
+static void cannot_start(void *user, struct slot *slot, unsigned n_in_a_row, const char *why)
+{
+    struct supervisor *supervisor = user;
+
+    log_error("a runner does not start slot=%s times=%u reason=\"%s\"", slot_name(slot), n_in_a_row, why);
+    if (!supervisor->has_started_runner && n_in_a_row >= HOPELESS_STARTS)
+        stop(supervisor, WORKER_NO_RUNNER, "no runner can be started");
+}
+
+static void has_started(void *user)
+{
+    struct supervisor *supervisor = user;
+
+    supervisor->has_started_runner = true;
+}
+
+/* ---------------------------------------------------------------------------------------------------------- start */
+
+/* study-xgboost lies beside this program. */
+static void add_built_in_runner(struct supervisor *supervisor)
+{
+    char path[4096];
+    size_t size = sizeof path - sizeof "study-xgboost";
+    struct command command = {};
+
+    if (uv_exepath(path, &size))
+        return;
+    strcpy(strrchr(path, '/') + 1, "study-xgboost");
+    if (access(path, X_OK) < 0)
+        return;
+    command_add(&command, path);
+    if (supervisor->config->libxgboost) {
+        command_add(&command, "--libxgboost");
+        command_add(&command, supervisor->config->libxgboost);
+    }
+    if (supervisor->config->model_dir) {
+        command_add(&command, "--model-dir");
+        command_add(&command, supervisor->config->model_dir);
+    }
+    runner_table_set(&supervisor->runners, "xgboost", strlen("xgboost"), &command);
+}
+
+static int plan(struct supervisor *supervisor, struct problem *problem)
+{
+    const struct worker_config *config = supervisor->config;
+    struct gpu_surroundings surroundings = {.visible = getenv("CUDA_VISIBLE_DEVICES"),
+                                            .slurm_local_id = getenv("SLURM_LOCALID"),
+                                            .count = gpu_count};
+
+    add_built_in_runner(supervisor);
+    if (runner_table_read(&supervisor->runners, &config->runners, problem) ||
+        data_paths_read(&supervisor->data, &config->data, &config->data_dirs, problem) ||
+        gpu_list_read(&supervisor->gpus, config->gpus ? config->gpus : "auto", &surroundings, problem) ||
+        slot_places_make(&supervisor->gpus, config->slots, config->trials_per_gpu, &supervisor->places,
+                         &supervisor->n_slots, problem))
+        return -1;
+    if (supervisor->runners.n_entries == 0)
+        return problem_set(problem, PROBLEM_INVALID, "", "there is no runner: give --runner NAME=COMMAND (study-xgboost "
+                           "is not beside this program)");
+    if (config->stop_on_stdin_eof && uv_guess_handle(STDIN_FILENO) != UV_NAMED_PIPE)
+        return problem_set(problem, PROBLEM_INVALID, "", "stop_on_stdin_eof needs a pipe on stdin");
+    return 0;
+}
+
+static int make_client(struct supervisor *supervisor, struct problem *problem)
+{
+    const struct worker_config *config = supervisor->config;
+    struct http_client_config client = {.n_urls = config->coordinators.n_items,
+                                        .urls = (const char *const *)config->coordinators.items,
+                                        .token = config->token,
+                                        .ca_file = config->ca_file,
+                                        .user_agent = "study-worker/" STUDYD_VERSION,
+                                        .connect_timeout_ms = CONNECT_TIMEOUT_MS};
+
+    supervisor->client = http_client_new(&supervisor->loop, &client, problem);
+    return supervisor->client ? 0 : -1;
+}
+
+/* Those that this process may use. */
+static int64_t count_processors(void)
+{
+    cpu_set_t processors;
+
+    return sched_getaffinity(0, sizeof processors, &processors) == 0 ? CPU_COUNT(&processors) : 1;
+}
+
+static void make_slots(struct supervisor *supervisor)
+{
+    const struct worker_config *config = supervisor->config;
+    int64_t threads = config->threads;
+
+    if (threads == 0)
+        threads = count_processors() / (int64_t)supervisor->n_slots;
+    supervisor->slot_host = (struct slot_host){.loop = &supervisor->loop,
+                                               .client = supervisor->client,
+                                               .runners = &supervisor->runners,
+                                               .data = &supervisor->data,
+                                               .threads = threads > 0 ? threads : 1,
+                                               .trial_timeout_ms = (uint64_t)(config->trial_timeout_s * 1000),
+                                               .start_timeout_ms = (uint64_t)(config->start_timeout_s * 1000),
+                                               .user = supervisor,
+                                               .changed = slot_changed,
+                                               .cannot_serve = cannot_serve,
+                                               .cannot_start = cannot_start,
+                                               .has_started = has_started};
+    supervisor->slots = memory_array(supervisor->n_slots, sizeof(struct slot *));
+    for (size_t i = 0; i < supervisor->n_slots; i++)
+        supervisor->slots[i] = slot_new(&supervisor->slot_host, &supervisor->places[i]);
+}
+
+static void make_poller(struct supervisor *supervisor)
+{
+    struct poller_host host = {.loop = &supervisor->loop,
+                               .client = supervisor->client,
+                               .worker = supervisor->config->name,
+                               .studies = &supervisor->config->studies,
+                               .runners = &supervisor->runners,
+                               .user = supervisor,
+                               .count_free = count_free,
+                               .give = give,
+                               .all_finished = all_finished,
+                               .refused = refused,
+                               .stopped = poller_stopped};
+
+    supervisor->poller = poller_new(&host);
+}
+
+static void watch_outside(struct supervisor *supervisor)
+{
+    for (size_t i = 0; i < N_SIGNALS; i++) {
+        require(uv_signal_init(&supervisor->loop, &supervisor->signals[i]) == 0);
+        supervisor->signals[i].data = supervisor;
+        uv_signal_start(&supervisor->signals[i], signal_cb, stop_signals[i]);
+    }
+    require(uv_timer_init(&supervisor->loop, &supervisor->idle_timer) == 0);
+    require(uv_timer_init(&supervisor->loop, &supervisor->stop_timer) == 0);
+    supervisor->idle_timer.data = supervisor->stop_timer.data = supervisor;
+    supervisor->watches_stdin = supervisor->config->stop_on_stdin_eof;
+    if (supervisor->watches_stdin) {
+        require(uv_pipe_init(&supervisor->loop, &supervisor->stdin_pipe, 0) == 0);
+        supervisor->stdin_pipe.data = supervisor;
+        require(uv_pipe_open(&supervisor->stdin_pipe, STDIN_FILENO) == 0);
+        uv_read_start((uv_stream_t *)&supervisor->stdin_pipe, stdin_alloc_cb, stdin_cb);
+    }
+}
+
+static void supervisor_deinit(struct supervisor *supervisor)
+{
+    for (size_t i = 0; supervisor->slots && i < supervisor->n_slots; i++)
+        slot_free(supervisor->slots[i]);
+    free(supervisor->slots);
+    free(supervisor->places);
+    gpu_list_deinit(&supervisor->gpus);
+    runner_table_deinit(&supervisor->runners);
+    data_paths_deinit(&supervisor->data);
+    require(uv_loop_close(&supervisor->loop) == 0);
+}
+
+enum worker_exit supervisor_run(const struct worker_config *config)
+{
+    struct supervisor supervisor = {.config = config};
+    struct problem problem = {};
+
+    require(uv_loop_init(&supervisor.loop) == 0);
+    supervisor.start_ms = uv_now(&supervisor.loop);
+    if (plan(&supervisor, &problem) || make_client(&supervisor, &problem)) {
+        log_error("%s", problem.detail);
+        supervisor_deinit(&supervisor);
+        return WORKER_MISCONFIGURED;
+    }
+    make_slots(&supervisor);
+    make_poller(&supervisor);
+    watch_outside(&supervisor);
+    watch_idleness(&supervisor);
+    log_info("started worker=%s slots=%zu gpus=%zu threads=%lld coordinator=%s", config->name, supervisor.n_slots,
+             supervisor.gpus.n_ids, (long long)supervisor.slot_host.threads, config->coordinators.items[0]);
+    poller_wake(supervisor.poller);
+    uv_run(&supervisor.loop, UV_RUN_DEFAULT);
+    write_summary(&supervisor);
+    supervisor_deinit(&supervisor);
+    return supervisor.exit_code;
+}
