@@ -242,6 +242,32 @@ static void test_command_line_errors(void **)
     }
 }
 
+/* Two readings are compared and exchanged row by row, whatever the row's type. */
+static void test_equal_and_swap(void **)
+{
+    static const char before[] =
+        "listen = a\nlisten = b\ntoken_file = t\nslots = 2\nquiet = no\nlevel = error\n";
+    static const char after[] =
+        "listen = a\nlisten = c\nmax_lease_seconds_of_all = 7\nquiet = yes\nlevel = debug\n";
+    struct config running, same, fresh;
+
+    assert_reads(&running, before, NULL, NULL, NULL, NULL);
+    assert_reads(&same, before, NULL, NULL, NULL, NULL);
+    assert_reads(&fresh, after, NULL, NULL, NULL, NULL);
+    for (const struct option_row *row = rows; row->name; row++) {
+        assert_true(option_equal(row, &running, &same));
+        assert_int_equal(option_equal(row, &running, &fresh), row->is_command_line_only);
+        option_swap(row, &running, &fresh);
+        assert_true(option_equal(row, &fresh, &same));
+    }
+    assert_string_equal(running.listen.items[1], "c");
+    assert_null(running.token_file);
+    assert_true(running.lease_s == 7);
+    options_deinit(rows, &running);
+    options_deinit(rows, &same);
+    options_deinit(rows, &fresh);
+}
+
 /* --help has every option with what it takes, in lines of at most 98 columns. */
 static void test_help(void **)
 {
@@ -290,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_file_errors),
         cmocka_unit_test(test_long_line),
         cmocka_unit_test(test_command_line_errors),
+        cmocka_unit_test(test_equal_and_swap),
         cmocka_unit_test(test_help),
         cmocka_unit_test(test_sample),
     };
