@@ -52,9 +52,8 @@ def to_json(number):
 
 
 def is_same(a, b):
-    """Are two numbers, or two categories, the same? 1 and True are two categories; a JSON text stands for NaN."""
-    if isinstance(a, float) and math.isnan(a):
-        return b == "NaN" or (isinstance(b, float) and math.isnan(b))
+    """Are two categories the same? 1 and True are not; NaN and the infinities are texts in JSON."""
+    a, b = (to_json(each) if isinstance(each, float) else each for each in (a, b))
     return a == b and isinstance(a, bool) == isinstance(b, bool)
 
 
@@ -151,7 +150,7 @@ class Trial:
     # -- attributes
 
     def set_user_attr(self, key, value):
-        json.dumps(value)  # what is no JSON is an error here, where the code is
+        json.dumps(value, allow_nan=False)  # what is no JSON is an error here, where the code is
         self.user_attrs[key] = value
 
 
@@ -161,7 +160,6 @@ class Supervisor:
     def __init__(self):
         # The protocol keeps stdout for itself; print() and C libraries' output go to stderr, which is the log.
         self.output = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
-        os.set_inheritable(self.output.fileno(), False)
         os.dup2(2, 1)
         sys.stdout = sys.stderr
         self.input = os.fdopen(os.dup(0), "r", encoding="utf-8")

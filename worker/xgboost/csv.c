@@ -108,25 +108,33 @@ static size_t count_fields(const struct csv_parser *parser, const char *p)
     return n_fields;
 }
 
-static bool name_is_number(const char *name)
+static bool is_number(struct span field)
 {
     float number;
-    const char *end = csv_number_read(name, '\0', &number);
-    return end && *end == '\0';
+    return csv_number_read(field.begin, *field.end, &number) == field.end;
 }
 
-/* Are these names data? Numbers only, but not the 0, 1, 2… by which pandas names columns that have no names. */
-static bool names_are_data(char *const *names, size_t n_names)
+static void index_to_text(char text[24], size_t index)
 {
-    bool is_enumeration = true;
-    for (size_t i = 0; i < n_names; i++) {
-        if (!name_is_number(names[i]))
-            return false;
+    snprintf(text, 24, "%zu", index);
+}
+
+/* Takes the names from the first line, and whether they are data: numbers only, but not the 0, 1, 2… by which pandas
+ * names columns that have no names. Returns where the line stops. */
+static const char *read_names(struct csv_parser *parser)
+{
+    bool is_numeric = true, is_enumeration = true;
+    const char *begin = parser->next, *stop = begin;
+    for (size_t i = 0; i < parser->n_columns; i++, begin = stop + 1) {
+        struct span field = field_at(parser, begin, &stop);
+        parser->column_names[i] = name_from(field);
+        is_numeric = is_numeric && is_number(field);
         char index[24];
-        snprintf(index, sizeof index, "%zu", i);
-        is_enumeration = is_enumeration && strcmp(index, names[i]) == 0;
+        index_to_text(index, i);
+        is_enumeration = is_enumeration && strcmp(index, parser->column_names[i]) == 0;
     }
-    return !is_enumeration;
+    parser->has_header = !is_numeric || is_enumeration;
+    return stop;
 }
 
 /* One column means most of the time that another delimiter was meant. */
@@ -156,19 +164,16 @@ static int read_header(struct csv_parser *parser)
                            parser->name, n_columns, CSV_MAX_COLUMNS);
     parser->n_columns = n_columns;
     parser->column_names = memory_array(n_columns + 1, sizeof *parser->column_names);
-    const char *p = parser->next;
-    for (size_t i = 0; i < n_columns; i++, p++)
-        parser->column_names[i] = name_from(field_at(parser, p, &p));
+    const char *stop = read_names(parser);
     if (n_columns == 1)
         return fail_single_column(parser);
-    parser->has_header = !names_are_data(parser->column_names, n_columns);
     if (parser->has_header) {
-        parser->next = p - 1 == parser->end ? parser->end : after_line_end(p - 1);
+        parser->next = stop == parser->end ? stop : after_line_end(stop);
         return 0;
     }
     for (size_t i = 0; i < n_columns; i++) {
         char index[24];
-        snprintf(index, sizeof index, "%zu", i);
+        index_to_text(index, i);
         free(parser->column_names[i]);
         parser->column_names[i] = memory_strdup(index);
     }
