@@ -105,13 +105,18 @@ void runner_message_write(const struct runner_message *message, struct buffer *o
     struct json_writer writer;
     line_begin(&writer, out, runner_op_names[message->op]);
     switch (message->op) {
-    case RUNNER_READY: json_member_int(&writer, "protocol", message->protocol); break;
+    case RUNNER_READY:
+        json_member_int(&writer, "protocol", message->protocol);
+        break;
     case RUNNER_REPORT:
         json_member_int(&writer, "step", message->point.step);
         json_member_double(&writer, "value", message->point.value);
         break;
-    case RUNNER_DONE: put_done(&writer, message); break;
-    case RUNNER_PRUNED: break;
+    case RUNNER_DONE:
+        put_done(&writer, message);
+        break;
+    case RUNNER_PRUNED:
+        break;
     case RUNNER_FAIL:
         json_member_string(&writer, "class", trial_failure_names[message->failure]);
         json_member_string(&writer, "reason", message->reason);
@@ -140,8 +145,10 @@ static void read_values(struct json_reader *reader, struct runner_message *messa
     message->values = memory_array(message->n_values, sizeof *message->values);
     for (size_t i = 0; i < message->n_values; i++)
         if (json_to_double(json_array_get(values, i), &message->values[i]) < 0)
-            json_read_fail(reader, "values", "item %zu must be a number, or one of \"NaN\", \"Infinity\", "
-                           "\"-Infinity\"", i);
+            json_read_fail(reader, "values",
+                           "item %zu must be a number, or one of \"NaN\", \"Infinity\", "
+                           "\"-Infinity\"",
+                           i);
 }
 
 static void read_attrs(struct json_reader *reader, struct runner_message *message)
@@ -165,15 +172,16 @@ static void read_members(struct json_reader *reader, struct runner_message *mess
     if (message->op == RUNNER_DONE)
         read_values(reader, message);
     if (message->op == RUNNER_FAIL) {
-        message->failure = (enum trial_failure)json_read_choice(reader, "class", trial_failure_names,
-                                                                FAILURE_OBJECTIVE);
+        message->failure =
+            (enum trial_failure)json_read_choice(reader, "class", trial_failure_names, FAILURE_OBJECTIVE);
         message->reason = memory_strdup(json_read_string(reader, "reason", "the runner gave no reason"));
     }
     if (message->op == RUNNER_DONE || message->op == RUNNER_PRUNED || message->op == RUNNER_FAIL)
         read_attrs(reader, message);
 }
 
-int runner_message_read(struct runner_message *message, const char *line, size_t size, struct problem *problem)
+int runner_message_read(struct runner_message *message, const char *line, size_t size,
+                        struct problem *problem)
 {
     *message = (struct runner_message){0};
     json_t *json = json_parse(line, size, problem);

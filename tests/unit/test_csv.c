@@ -70,13 +70,20 @@ static void test_layout(void **unused)
     assert_string_equal(table.feature_names[1], "b");
 }
 
-/* LF and CRLF, with and without the last line's end, a byte order mark, blank lines at the end: the same table. */
+/* LF and CRLF, with and without the last line's end, a byte order mark, blank lines at the end: the same
+ * table. */
 static void test_line_ends(void **unused)
 {
     (void)unused;
     static const char *const texts[] = {
-        "a,y\n1,2\n3,4\n", "a,y\n1,2\n3,4",          "a,y\r\n1,2\r\n3,4\r\n",    "a,y\r\n1,2\r\n3,4",
-        "a,y\n1,2\r\n3,4", "\xef\xbb\xbf" "a,y\n1,2\n3,4", "a,y\n1,2\n3,4\n\n\r\n\n",
+        "a,y\n1,2\n3,4\n",
+        "a,y\n1,2\n3,4",
+        "a,y\r\n1,2\r\n3,4\r\n",
+        "a,y\r\n1,2\r\n3,4",
+        "a,y\n1,2\r\n3,4",
+        "\xef\xbb\xbf"
+        "a,y\n1,2\n3,4",
+        "a,y\n1,2\n3,4\n\n\r\n\n",
     };
     static const float features[] = {1, 3}, labels[] = {2, 4};
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -101,7 +108,8 @@ static void test_quotes_and_spaces(void **unused)
 static void test_missing_values(void **unused)
 {
     (void)unused;
-    static const char *const words[] = {"", "NA", "n/a", "NaN", "nan", "-nan", "null", "NULL", "None", "?", "\"\"", " "};
+    static const char *const words[] = {"",     "NA",   "n/a",  "NaN", "nan",  "-nan",
+                                        "null", "NULL", "None", "?",   "\"\"", " "};
     for (size_t i = 0; i < sizeof words / sizeof *words; i++) {
         char text[64];
         snprintf(text, sizeof text, "a,y,b\n%s,2,%s\n7,5,8\n", words[i], words[i]);
@@ -116,11 +124,14 @@ static void test_options(void **unused)
 {
     (void)unused;
     static const float features[] = {1, 4, 2, 5}, labels[] = {3, 6};
-    assert_int_equal(read_with("a;b;c\n1;2;3\n4;5;6", (struct csv_options){.delimiter = ';', .label_index = 2}), 0);
+    assert_int_equal(
+        read_with("a;b;c\n1;2;3\n4;5;6", (struct csv_options){.delimiter = ';', .label_index = 2}), 0);
     assert_table(2, 2, features, labels);
-    assert_int_equal(read_with("a\tb\tc\n1\t2\t3\n4\t5\t6", (struct csv_options){.delimiter = '\t', .label_index = 2}), 0);
+    assert_int_equal(
+        read_with("a\tb\tc\n1\t2\t3\n4\t5\t6", (struct csv_options){.delimiter = '\t', .label_index = 2}), 0);
     assert_table(2, 2, features, labels);
-    assert_int_equal(read_with("a b c\n1 2 3\n4 5 6", (struct csv_options){.delimiter = ' ', .label_index = 2}), 0);
+    assert_int_equal(
+        read_with("a b c\n1 2 3\n4 5 6", (struct csv_options){.delimiter = ' ', .label_index = 2}), 0);
     assert_table(2, 2, features, labels);
     assert_int_equal(read_with("a,b\n1,2", (struct csv_options){.delimiter = ',', .label_index = 2}), -1);
     assert_string_equal(failure.reason, "label 2 is outside wine.csv, which has columns 0 to 1");
@@ -137,8 +148,9 @@ static void test_no_header(void **unused)
     assert_string_equal(table.feature_names[0], "0");
     assert_int_equal(read_with("0,1\n3,4\n", options), 0);
     assert_table(1, 1, counted, labels + 1);
-    assert_refused("1,2\n3,4\n", "wine.csv has no header (its first line holds numbers only), so there is no column "
-                                 "\"y\"; give the label as an index from 0");
+    assert_refused("1,2\n3,4\n",
+                   "wine.csv has no header (its first line holds numbers only), so there is no column "
+                   "\"y\"; give the label as an index from 0");
 }
 
 /* What is wrong, where, and in which words. */
@@ -151,8 +163,9 @@ static void test_refusals(void **unused)
     assert_refused("a,y", "wine.csv holds a header and no data");
     assert_refused("\na,y\n1,2\n", "wine.csv, line 1 is empty; the columns' names are expected");
     assert_refused("y\n1\n", "wine.csv has one column; a label and at least one feature are needed");
-    assert_refused("a;y\n1;2\n", "wine.csv has one column when it is split at \",\"; its first line holds \";\": set "
-                                 "\"delimiter\": \";\" in the objective");
+    assert_refused("a;y\n1;2\n",
+                   "wine.csv has one column when it is split at \",\"; its first line holds \";\": set "
+                   "\"delimiter\": \";\" in the objective");
     assert_refused("a,b\n1,2\n", "wine.csv has no column \"y\"; its last one is \"b\"");
     assert_refused("a,y,y\n1,2,3\n", "wine.csv has 2 columns named \"y\"; give the label as an index from 0");
     assert_refused("a,y\n1,2\n1\n", "wine.csv, line 3 has 1 field, line 1 has 2");
@@ -161,25 +174,31 @@ static void test_refusals(void **unused)
     assert_refused("a,y\n1,2\nred,4\n", "wine.csv, line 3, column 1 (\"a\"): \"red\" is not a number");
     assert_refused("a,y\n1,2\n1.5x,4\n", "wine.csv, line 3, column 1 (\"a\"): \"1.5x\" is not a number");
     assert_refused("a,y\n0x10,2\n", "wine.csv, line 2, column 1 (\"a\"): \"0x10\" is not a number");
-    assert_refused("a,y\n1,\n", "wine.csv, line 2, column 2 (\"y\"): \"\" is a missing label; remove the line");
-    assert_refused("a,y\n-inf,2\n", "wine.csv, line 2, column 1 (\"a\"): \"-inf\" is infinite, which XGBoost refuses; "
-                                    "an empty field is a missing value");
-    assert_refused("a,y\n1e39,2\n", "wine.csv, line 2, column 1 (\"a\"): \"1e39\" is too large for a 32-bit float");
+    assert_refused("a,y\n1,\n",
+                   "wine.csv, line 2, column 2 (\"y\"): \"\" is a missing label; remove the line");
+    assert_refused("a,y\n-inf,2\n",
+                   "wine.csv, line 2, column 1 (\"a\"): \"-inf\" is infinite, which XGBoost refuses; "
+                   "an empty field is a missing value");
+    assert_refused("a,y\n1e39,2\n",
+                   "wine.csv, line 2, column 1 (\"a\"): \"1e39\" is too large for a 32-bit float");
 }
 
 /* A long or binary field is cut to 40 characters and made harmless. */
 static void test_excerpt(void **unused)
 {
     (void)unused;
-    assert_refused("a,y\nx\x01\xff" "3456789012345678901234567890123456789012345,2\n",
-                   "wine.csv, line 2, column 1 (\"a\"): \"x??3456789012345678901234567890123456789...\" is not a number");
+    assert_refused("a,y\nx\x01\xff"
+                   "3456789012345678901234567890123456789012345,2\n",
+                   "wine.csv, line 2, column 1 (\"a\"): \"x??3456789012345678901234567890123456789...\" is "
+                   "not a number");
 }
 
 /* A label that is nearly there is suggested. */
 static void test_nearest_label(void **unused)
 {
     (void)unused;
-    assert_int_equal(read_with("pH,quality\n1,2\n", (struct csv_options){.delimiter = ',', .label_name = "Quality"}), -1);
+    assert_int_equal(
+        read_with("pH,quality\n1,2\n", (struct csv_options){.delimiter = ',', .label_name = "Quality"}), -1);
     assert_string_equal(failure.reason, "wine.csv has no column \"Quality\"; did you mean \"quality\"");
 }
 
@@ -214,11 +233,16 @@ static void test_damaged_files(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_layout),         cmocka_unit_test(test_line_ends),
-        cmocka_unit_test(test_quotes_and_spaces), cmocka_unit_test(test_missing_values),
-        cmocka_unit_test(test_options),        cmocka_unit_test(test_no_header),
-        cmocka_unit_test(test_refusals),       cmocka_unit_test(test_excerpt),
-        cmocka_unit_test(test_nearest_label),  cmocka_unit_test(test_files),
+        cmocka_unit_test(test_layout),
+        cmocka_unit_test(test_line_ends),
+        cmocka_unit_test(test_quotes_and_spaces),
+        cmocka_unit_test(test_missing_values),
+        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_no_header),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_excerpt),
+        cmocka_unit_test(test_nearest_label),
+        cmocka_unit_test(test_files),
         cmocka_unit_test(test_damaged_files),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);

@@ -37,7 +37,8 @@ struct csv_parser {
 
 #define EXCERPT_SIZE 44
 
-/* At most 40 characters of the user's text, harmless in a message: a control or non-ASCII byte is written '?'. */
+/* At most 40 characters of the user's text, harmless in a message: a control or non-ASCII byte is written
+ * '?'. */
 static const char *excerpt(char out[EXCERPT_SIZE], struct span text)
 {
     size_t size = 0;
@@ -66,7 +67,8 @@ static struct span trim(struct span text)
     return text;
 }
 
-/* The field at `begin`, without spaces and quotes around it. `*stop` is the delimiter or line end behind it. */
+/* The field at `begin`, without spaces and quotes around it. `*stop` is the delimiter or line end behind it.
+ */
 static struct span field_at(const struct csv_parser *parser, const char *begin, const char **stop)
 {
     const char *p = begin;
@@ -119,8 +121,8 @@ static void index_to_text(char text[24], size_t index)
     snprintf(text, 24, "%zu", index);
 }
 
-/* Takes the names from the first line, and whether they are data: numbers only, but not the 0, 1, 2… by which pandas
- * names columns that have no names. Returns where the line stops. */
+/* Takes the names from the first line, and whether they are data: numbers only, but not the 0, 1, 2… by which
+ * pandas names columns that have no names. Returns where the line stops. */
 static const char *read_names(struct csv_parser *parser)
 {
     bool is_numeric = true, is_enumeration = true;
@@ -147,17 +149,18 @@ static int fail_single_column(const struct csv_parser *parser)
         return failure_set(parser->failure, FAILURE_OBJECTIVE,
                            "%s has one column; a label and at least one feature are needed", parser->name);
     char found[] = {*other, '\0'};
-    return failure_set(parser->failure, FAILURE_OBJECTIVE,
-                       "%s has one column when it is split at \"%c\"; its first line holds \"%s\": set \"delimiter\": "
-                       "\"%s\" in the objective",
-                       parser->name, parser->delimiter, *other == '\t' ? "\\t" : found, *other == '\t' ? "\\t" : found);
+    return failure_set(
+        parser->failure, FAILURE_OBJECTIVE,
+        "%s has one column when it is split at \"%c\"; its first line holds \"%s\": set \"delimiter\": "
+        "\"%s\" in the objective",
+        parser->name, parser->delimiter, *other == '\t' ? "\\t" : found, *other == '\t' ? "\\t" : found);
 }
 
 static int read_header(struct csv_parser *parser)
 {
     if (is_line_end(parser, parser->next))
-        return failure_set(parser->failure, FAILURE_OBJECTIVE, "%s, line 1 is empty; the columns' names are expected",
-                           parser->name);
+        return failure_set(parser->failure, FAILURE_OBJECTIVE,
+                           "%s, line 1 is empty; the columns' names are expected", parser->name);
     size_t n_columns = count_fields(parser, parser->next);
     if (n_columns > CSV_MAX_COLUMNS)
         return failure_set(parser->failure, FAILURE_OBJECTIVE, "%s has %zu columns; at most %d can be read",
@@ -192,18 +195,20 @@ static int find_label_by_name(struct csv_parser *parser, const char *label)
         return 0;
     if (n_found > 1)
         return failure_set(parser->failure, FAILURE_OBJECTIVE,
-                           "%s has %zu columns named \"%s\"; give the label as an index from 0", parser->name, n_found,
-                           label);
+                           "%s has %zu columns named \"%s\"; give the label as an index from 0", parser->name,
+                           n_found, label);
     if (!parser->has_header)
-        return failure_set(parser->failure, FAILURE_OBJECTIVE,
-                           "%s has no header (its first line holds numbers only), so there is no column \"%s\"; give "
-                           "the label as an index from 0",
-                           parser->name, label);
+        return failure_set(
+            parser->failure, FAILURE_OBJECTIVE,
+            "%s has no header (its first line holds numbers only), so there is no column \"%s\"; give "
+            "the label as an index from 0",
+            parser->name, label);
     const char *nearest = problem_nearest(label, (const char *const *)parser->column_names);
     char text[EXCERPT_SIZE];
-    return failure_set(parser->failure, FAILURE_OBJECTIVE, "%s has no column \"%s\"; %s \"%s\"", parser->name, label,
-                       nearest ? "did you mean" : "its last one is",
-                       excerpt(text, span_of(nearest ? nearest : parser->column_names[parser->n_columns - 1])));
+    return failure_set(
+        parser->failure, FAILURE_OBJECTIVE, "%s has no column \"%s\"; %s \"%s\"", parser->name, label,
+        nearest ? "did you mean" : "its last one is",
+        excerpt(text, span_of(nearest ? nearest : parser->column_names[parser->n_columns - 1])));
 }
 
 static int find_label(struct csv_parser *parser, const struct csv_options *options)
@@ -212,8 +217,8 @@ static int find_label(struct csv_parser *parser, const struct csv_options *optio
         return find_label_by_name(parser, options->label_name);
     if (options->label_index >= parser->n_columns)
         return failure_set(parser->failure, FAILURE_OBJECTIVE,
-                           "label %zu is outside %s, which has columns 0 to %zu", options->label_index, parser->name,
-                           parser->n_columns - 1);
+                           "label %zu is outside %s, which has columns 0 to %zu", options->label_index,
+                           parser->name, parser->n_columns - 1);
     parser->label_column = options->label_index;
     return 0;
 }
@@ -274,7 +279,8 @@ static int fail_count(const struct csv_parser *parser, const char *line)
     size_t line_number = parser->row + 1 + parser->has_header;
     if (is_line_end(parser, line))
         return failure_set(parser->failure, FAILURE_OBJECTIVE,
-                           "%s, line %zu is empty; blank lines may only stand at the end", parser->name, line_number);
+                           "%s, line %zu is empty; blank lines may only stand at the end", parser->name,
+                           line_number);
     size_t n_fields = count_fields(parser, line);
     return failure_set(parser->failure, FAILURE_OBJECTIVE, "%s, line %zu has %zu field%s, line 1 has %zu",
                        parser->name, line_number, n_fields, n_fields == 1 ? "" : "s", parser->n_columns);
@@ -301,10 +307,10 @@ static bool is_infinity(struct span field)
     return is_one_of(field, words);
 }
 
-/* A field that is not just a number and the expected character behind it: spaces, quotes, missing values, CRLF, the
- * file's end, and everything wrong. Gives where the field stops, or NULL with the failure set. */
-static const char *read_odd_field(struct csv_parser *parser, const char *line, const char *begin, size_t column,
-                                  float *value)
+/* A field that is not just a number and the expected character behind it: spaces, quotes, missing values,
+ * CRLF, the file's end, and everything wrong. Gives where the field stops, or NULL with the failure set. */
+static const char *read_odd_field(struct csv_parser *parser, const char *line, const char *begin,
+                                  size_t column, float *value)
 {
     const char *stop;
     struct span field = field_at(parser, begin, &stop);
@@ -321,7 +327,8 @@ static const char *read_odd_field(struct csv_parser *parser, const char *line, c
         return stop;
     }
     if (is_infinity(field)) {
-        fail_at(parser, column, field, "is infinite, which XGBoost refuses; an empty field is a missing value");
+        fail_at(parser, column, field,
+                "is infinite, which XGBoost refuses; an empty field is a missing value");
         return NULL;
     }
     if (csv_number_read(field.begin, *field.end, value) != field.end) {
@@ -395,8 +402,11 @@ int csv_read_text(struct csv_table *table, const char *text, size_t size, const 
     size_t bom_size = size >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
     while (size > bom_size && (text[size - 1] == '\n' || text[size - 1] == '\r'))
         size--;
-    struct csv_parser parser = {.name = name, .next = text + bom_size, .end = text + size,
-                                .delimiter = options->delimiter, .failure = failure};
+    struct csv_parser parser = {.name = name,
+                                .next = text + bom_size,
+                                .end = text + size,
+                                .delimiter = options->delimiter,
+                                .failure = failure};
     int status = read_table(&parser, table, options);
     parser_deinit(&parser);
     if (status < 0)
@@ -429,7 +439,8 @@ static char *read_bytes(int fd, const char *path, size_t *size, struct failure *
         return NULL;
     }
     if (!S_ISREG(status.st_mode)) {
-        failure_set(failure, FAILURE_OBJECTIVE, "%s is not a file; \"data\" must be the path of a CSV file", path);
+        failure_set(failure, FAILURE_OBJECTIVE, "%s is not a file; \"data\" must be the path of a CSV file",
+                    path);
         return NULL;
     }
     size_t wanted = (size_t)status.st_size;

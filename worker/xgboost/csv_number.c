@@ -50,8 +50,8 @@ static const char *read_exponent(const char *text, int64_t *exponent)
     return text;
 }
 
-/* Is the nearest float to every double within four steps of `number` the same? The error of two roundings is under
- * two steps, so only values that close to the middle between two floats need more care. */
+/* Is the nearest float to every double within four steps of `number` the same? The error of two roundings is
+ * under two steps, so only values that close to the middle between two floats need more care. */
 static bool float_is_certain(double number)
 {
     enum { DROPPED_BITS = 52 - 23 };

@@ -2,11 +2,12 @@
 /*
  * Decimal text to float, as pandas and numpy read it: the nearest double, then the nearest float to that.
  *
- * A number is an optional sign, digits with at most one point, an optional exponent ("1", "-.5", "2.", "1e-3"): no
- * spaces, no hexadecimal, no "inf" or "nan". Too large a number gives an infinity.
+ * A number is an optional sign, digits with at most one point, an optional exponent ("1", "-.5", "2.",
+ * "1e-3"): no spaces, no hexadecimal, no "inf" or "nan". Too large a number gives an infinity.
  *
- * Rounding twice (decimal to double to float) differs from strtof() for about one in 10^9 texts of 17 digits. It is
- * done on purpose: it is what every other reader in front of XGBoost does, so a model sees the same features.
+ * Rounding twice (decimal to double to float) differs from strtof() for about one in 10^9 texts of 17 digits.
+ * It is done on purpose: it is what every other reader in front of XGBoost does, so a model sees the same
+ * features.
  */
 #pragma once
 
@@ -14,14 +15,15 @@
 #include <stdint.h>
 #include <string.h>
 
-/* So many bytes behind the text's end must be readable, whatever they hold: characters are read eight at a time. */
+/* So many bytes behind the text's end must be readable, whatever they hold: characters are read eight at a
+ * time. */
 #define CSV_NUMBER_PADDING 8
 
 /* Ten to the power of 0 to 22: all that a double holds exactly. */
 extern const double csv_powers_of_ten[23];
 
-/* Any number at `text`: where it ends, or NULL where there is none. It must be followed by a character that is no
- * part of a number (NUL, a newline). */
+/* Any number at `text`: where it ends, or NULL where there is none. It must be followed by a character that
+ * is no part of a number (NUL, a newline). */
 const char *csv_number_read_any(const char *text, float *number);
 
 /* Eight characters, the first in the lowest byte, each less '0': a digit's byte is its value. */
@@ -46,9 +48,9 @@ static inline uint32_t csv_join_digits(uint64_t digits)
     return (uint32_t)(digits * 10000 + (digits >> 32));
 }
 
-/* A number without sign or exponent that ends, with `stop` behind it, within eight characters; else NULL. The end is
- * found by looking for `stop` and not for the last digit, so that the processor can begin with the next field while
- * it still works on this one. */
+/* A number without sign or exponent that ends, with `stop` behind it, within eight characters; else NULL. The
+ * end is found by looking for `stop` and not for the last digit, so that the processor can begin with the
+ * next field while it still works on this one. */
 static inline const char *csv_number_read_short(const char *text, char stop, float *number)
 {
     const uint64_t ones = 0x0101010101010101, high_bits = 0x8080808080808080;
@@ -66,7 +68,8 @@ static inline const char *csv_number_read_short(const char *text, char stop, flo
     if (point != 0) {
         uint64_t in_front = point - 1, behind = -(point << 8);
         n_fraction = (unsigned)__builtin_clzll(point) / 8;
-        if (n_bits == 8 || (point & in_front) != 0 || ((bytes >> (56 - 8 * n_fraction)) & 0xff) != ('.' ^ 0x30))
+        if (n_bits == 8 || (point & in_front) != 0 ||
+            ((bytes >> (56 - 8 * n_fraction)) & 0xff) != ('.' ^ 0x30))
             return NULL;
         bytes = (bytes & in_front) << 8 | (bytes & behind);
     }
