@@ -1,1 +1,202 @@
 /* SPDX-License-Identifier: MIT */
+/* The reader thread: loads everything once, then answers cold reads, on a connection of its own. */
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "daemon/store/cold.h"
+#include "daemon/store/inside.h"
+#include "daemon/store/load.h"
+#include "daemon/store/sql.h"
+#include "proto/log.h"
+
+#define CHUNK_TRIALS 10000
+#define RETRY_MS 1000
+#define EXIT_DATABASE 3
+
+struct reader {
+    struct store *store;
+    struct sql *sql; /* NULL: not open */
+};
+
+/* Sleeps, unless the store ends: then false. */
+static bool wait_to_retry(struct store *store)
+{
+    uv_mutex_lock(&store->mutex);
+    if (!store->is_closing && !store->has_failed)
+        uv_cond_timedwait(&store->reader_wakes, &store->mutex, (uint64_t)RETRY_MS * 1000000);
+    bool goes_on = !store->is_closing && !store->has_failed;
+    uv_mutex_unlock(&store->mutex);
+    return goes_on;
+}
+
+static void reopen(struct reader *reader)
+{
+    sql_close(reader->sql);
+    reader->sql = sql_open(&reader->store->address, SQL_READER);
+}
+
+/* After a read that failed: is it worth while to try again? Does what is needed for that. */
+static bool recover(struct reader *reader)
+{
+    struct sql *sql = reader->sql;
+    if (sql->status == SQL_REFUSED) {
+        char why[300];
+        snprintf(why, sizeof why, "the database cannot be read: %s", sql->error);
+        store_fail(reader->store, EXIT_DATABASE, why);
+        return false;
+    }
+    if (!wait_to_retry(reader->store))
+        return false;
+    if (sql->status == SQL_RETRY)
+        sql_forget(sql);
+    else
+        reopen(reader);
+    return true;
+}
+
+/* ------------------------------------------------------------------------------------------------ loading */
+
+static void emit(struct store *store, void *study, struct known_study *known, const struct trial_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const struct store_trial *trial = &list->trials[i];
+        known->last_trial_id = trial->trial_id;
+        if (trial->number < known->next_number) {
+            log_warning("trial left out, its number is not above those before it study_id=%lld trial_id=%lld number=%lld",
+                        (long long)known->study_id, (long long)trial->trial_id, (long long)trial->number);
+            continue;
+        }
+        known->next_number = trial->number + 1;
+        store->sink.trial(store->sink.user, study, trial);
+    }
+}
+
+/* False: the store ends. Chunks are handed on whole, so a lost connection costs one chunk. */
+static bool load_study_trials(struct reader *reader, void *study, struct known_study *known)
+{
+    for (;;) {
+        struct trial_list list = {0};
+        char condition[64];
+        snprintf(condition, sizeof condition, "t.trial_id > %lld", (long long)known->last_trial_id);
+        load_trials(reader->sql, known, condition, CHUNK_TRIALS, &list);
+        bool has_failed = reader->sql->status != SQL_OK;
+        size_t n = list.n;
+        if (!has_failed)
+            emit(reader->store, study, known, &list);
+        trial_list_deinit(&list);
+        if (store_is_ending(reader->store) || (has_failed && !recover(reader)))
+            return false;
+        if (!has_failed && n < CHUNK_TRIALS)
+            return true;
+    }
+}
+
+static bool load_study(struct reader *reader, struct loaded_study *loaded)
+{
+    const struct store_sink *sink = &reader->store->sink;
+    void *study = sink->study_begin(sink->user, &loaded->study);
+    bool is_loaded = load_study_trials(reader, study, loaded->known);
+    sink->study_end(sink->user, study);
+    known_add(&reader->store->known, loaded->known);
+    loaded->known = NULL;
+    return is_loaded;
+}
+
+static bool load_all(struct reader *reader)
+{
+    struct study_list list;
+    reopen(reader);
+    for (load_studies(reader->sql, &list); reader->sql->status != SQL_OK; load_studies(reader->sql, &list)) {
+        study_list_deinit(&list);
+        if (!recover(reader))
+            return false;
+    }
+    bool goes_on = true;
+    for (size_t i = 0; i < list.n && goes_on; i++)
+        goes_on = load_study(reader, &list.studies[i]);
+    reader->store->garbage = list.garbage;
+    list.garbage = (struct garbage_list){0};
+    study_list_deinit(&list);
+    return goes_on;
+}
+
+/* ---------------------------------------------------------------------------------------------- cold reads */
+
+/* An idle connection may have been closed by the server, so one more try on a new one. */
+static void serve_read(struct reader *reader, struct store_read *read)
+{
+    for (int tries = 0; tries < 2; tries++) {
+        if (!reader->sql || reader->sql->status == SQL_LOST || reader->sql->status == SQL_FATAL)
+            reopen(reader);
+        sql_forget(reader->sql);
+        cold_read(reader->sql, read);
+        if (reader->sql->status == SQL_OK)
+            return;
+        cold_free(read->trials, read->n_trials);
+        read->trials = NULL;
+    }
+    read->error = -1;
+    log_warning("cold read failed why=\"%s\"", reader->sql->error);
+}
+
+/* Takes a read, or does what has precedence. False: the thread ends. Called and left with the mutex held. */
+static bool step(struct reader *reader)
+{
+    struct store *store = reader->store;
+    if (store->is_closing || store->has_failed)
+        return false;
+    if (store->wants_load && !store->is_loaded) {
+        uv_mutex_unlock(&store->mutex);
+        bool is_loaded = load_all(reader);
+        uv_mutex_lock(&store->mutex);
+        store->is_loaded = is_loaded;
+        uv_cond_signal(&store->writer_wakes);
+    } else if (store->reads.first) {
+        struct store_read *read = store->reads.first;
+        store->reads.first = read->next;
+        read->next = NULL;
+        uv_mutex_unlock(&store->mutex);
+        serve_read(reader, read);
+        uv_mutex_lock(&store->mutex);
+        if (store->reads_finished.first)
+            store->reads_finished.last->next = read;
+        else
+            store->reads_finished.first = read;
+        store->reads_finished.last = read;
+        uv_async_send(&store->async);
+    } else {
+        uv_cond_wait(&store->reader_wakes, &store->mutex);
+    }
+    return true;
+}
+
+void reader_main(void *argument)
+{
+    struct reader reader = {.store = argument};
+    struct store *store = argument;
+    sigset_t all;
+    sigfillset(&all); /* signals are the loop's */
+    pthread_sigmask(SIG_BLOCK, &all, NULL);
+
+    uv_mutex_lock(&store->mutex);
+    while (step(&reader))
+        ;
+    uv_mutex_unlock(&store->mutex);
+    sql_close(reader.sql);
+
+    uv_mutex_lock(&store->mutex);
+    for (struct store_read *read = store->reads.first; read; read = read->next)
+        read->error = -1;
+    if (store->reads_finished.first)
+        store->reads_finished.last->next = store->reads.first;
+    else
+        store->reads_finished.first = store->reads.first;
+    if (store->reads.first)
+        store->reads_finished.last = store->reads.last;
+    store->reads = (struct read_list){0};
+    store->n_ended++;
+    uv_mutex_unlock(&store->mutex);
+    uv_async_send(&store->async);
+}

@@ -1,1 +1,200 @@
 /* SPDX-License-Identifier: MIT */
+/* Creates and checks the tables. */
+#include "daemon/store/schema.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "proto/memory.h"
+
+/* Optuna's schema has kept this version from 3.2 on. */
+#define SCHEMA_VERSION 12
+#define ALEMBIC_VERSION "v3.2.0.a"
+#define LIBRARY_VERSION "5.0.0"
+
+/* Words that the two databases spell differently; a longer word stands before its beginning. */
+static const struct {
+    const char *word, *mysql, *sqlite;
+} words[] = {
+    {"$ID", "INTEGER NOT NULL AUTO_INCREMENT", "INTEGER NOT NULL"},
+    {"$DOUBLE", "FLOAT(53)", "FLOAT"},
+    {"$DIRECTION", "ENUM('NOT_SET','MINIMIZE','MAXIMIZE')", "VARCHAR(8)"},
+    {"$STATE", "ENUM('RUNNING','COMPLETE','PRUNED','FAIL','WAITING')", "VARCHAR(8)"},
+    {"$VALUE_TYPE", "ENUM('FINITE','INF_POS','INF_NEG')", "VARCHAR(7)"},
+    {"$STEP_TYPE", "ENUM('FINITE','INF_POS','INF_NEG','NAN')", "VARCHAR(7)"},
+    {"$BYTES16", "BINARY(16)", "BLOB"},
+    {"$BYTES32", "BINARY(32)", "BLOB"},
+    {"$END_CLUSTERED", ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin", ") WITHOUT ROWID"},
+    {"$END", ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin", ")"},
+};
+
+/* A statement runs where its table is missing. */
+static const struct {
+    const char *table, *text;
+} statements[] = {
+    {"studies", "CREATE TABLE studies (study_id $ID, study_name VARCHAR(512) NOT NULL, PRIMARY KEY (study_id)$END"},
+    {"studies", "CREATE UNIQUE INDEX ix_studies_study_name ON studies (study_name)"},
+    {"version_info", "CREATE TABLE version_info (version_info_id INTEGER NOT NULL, schema_version INTEGER, "
+                     "library_version VARCHAR(256), PRIMARY KEY (version_info_id), CHECK (version_info_id=1)$END"},
+    {"study_directions",
+     "CREATE TABLE study_directions (study_direction_id $ID, direction $DIRECTION NOT NULL, study_id INTEGER NOT NULL, "
+     "objective INTEGER NOT NULL, PRIMARY KEY (study_direction_id), UNIQUE (study_id, objective), "
+     "FOREIGN KEY(study_id) REFERENCES studies (study_id)$END"},
+    {"study_user_attributes",
+     "CREATE TABLE study_user_attributes (study_user_attribute_id $ID, study_id INTEGER, `key` VARCHAR(512), "
+     "value_json TEXT, PRIMARY KEY (study_user_attribute_id), UNIQUE (study_id, `key`), "
+     "FOREIGN KEY(study_id) REFERENCES studies (study_id)$END"},
+    {"study_system_attributes",
+     "CREATE TABLE study_system_attributes (study_system_attribute_id $ID, study_id INTEGER, `key` VARCHAR(512), "
+     "value_json TEXT, PRIMARY KEY (study_system_attribute_id), UNIQUE (study_id, `key`), "
+     "FOREIGN KEY(study_id) REFERENCES studies (study_id)$END"},
+    {"trials",
+     "CREATE TABLE trials (trial_id $ID, number INTEGER, study_id INTEGER, state $STATE NOT NULL, "
+     "datetime_start DATETIME, datetime_complete DATETIME, PRIMARY KEY (trial_id), "
+     "FOREIGN KEY(study_id) REFERENCES studies (study_id)$END"},
+    {"trials", "CREATE INDEX ix_trials_study_id ON trials (study_id)"},
+    {"trial_user_attributes",
+     "CREATE TABLE trial_user_attributes (trial_user_attribute_id $ID, trial_id INTEGER, `key` VARCHAR(512), "
+     "value_json TEXT, PRIMARY KEY (trial_user_attribute_id), UNIQUE (trial_id, `key`), "
+     "FOREIGN KEY(trial_id) REFERENCES trials (trial_id)$END"},
+    {"trial_system_attributes",
+     "CREATE TABLE trial_system_attributes (trial_system_attribute_id $ID, trial_id INTEGER, `key` VARCHAR(512), "
+     "value_json TEXT, PRIMARY KEY (trial_system_attribute_id), UNIQUE (trial_id, `key`), "
+     "FOREIGN KEY(trial_id) REFERENCES trials (trial_id)$END"},
+    {"trial_params",
+     "CREATE TABLE trial_params (param_id $ID, trial_id INTEGER, param_name VARCHAR(512), param_value $DOUBLE, "
+     "distribution_json TEXT, PRIMARY KEY (param_id), UNIQUE (trial_id, param_name), "
+     "FOREIGN KEY(trial_id) REFERENCES trials (trial_id)$END"},
+    {"trial_values",
+     "CREATE TABLE trial_values (trial_value_id $ID, trial_id INTEGER NOT NULL, objective INTEGER NOT NULL, "
+     "value $DOUBLE, value_type $VALUE_TYPE NOT NULL, PRIMARY KEY (trial_value_id), UNIQUE (trial_id, objective), "
+     "FOREIGN KEY(trial_id) REFERENCES trials (trial_id)$END"},
+    {"trial_intermediate_values",
+     "CREATE TABLE trial_intermediate_values (trial_intermediate_value_id $ID, trial_id INTEGER NOT NULL, "
+     "step INTEGER NOT NULL, intermediate_value $DOUBLE, intermediate_value_type $STEP_TYPE NOT NULL, "
+     "PRIMARY KEY (trial_intermediate_value_id), UNIQUE (trial_id, step), "
+     "FOREIGN KEY(trial_id) REFERENCES trials (trial_id)$END"},
+    {"trial_heartbeats",
+     "CREATE TABLE trial_heartbeats (trial_heartbeat_id $ID, trial_id INTEGER NOT NULL, heartbeat DATETIME NOT NULL, "
+     "PRIMARY KEY (trial_heartbeat_id), UNIQUE (trial_id), FOREIGN KEY(trial_id) REFERENCES trials (trial_id)$END"},
+    {"alembic_version", "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+                        "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)$END"},
+
+    /* Ours, by the study's uid, without foreign keys: one into Optuna's tables would make its delete_study() do nothing. */
+    {"studyd_owner", "CREATE TABLE studyd_owner (id INTEGER NOT NULL, epoch BIGINT NOT NULL, batch BIGINT NOT NULL, "
+                     "host VARCHAR(255) NOT NULL, pid BIGINT NOT NULL, PRIMARY KEY (id)$END"},
+    {"studyd_studies", "CREATE TABLE studyd_studies (uid $BYTES16 NOT NULL, study_id INTEGER NOT NULL, "
+                       "state VARCHAR(16) NOT NULL, reason TEXT, seq BIGINT NOT NULL, PRIMARY KEY (uid)$END_CLUSTERED"},
+    {"studyd_trials",
+     "CREATE TABLE studyd_trials (uid $BYTES16 NOT NULL, trial_id INTEGER NOT NULL, attempt INTEGER NOT NULL, "
+     "retries INTEGER NOT NULL, lease $BYTES16, worker VARCHAR(128), request $BYTES32, sampled_seq BIGINT, "
+     "asked_seq BIGINT, finished_seq BIGINT, outcome $BYTES16, params BLOB, PRIMARY KEY (uid, trial_id)$END_CLUSTERED"},
+};
+
+struct names {
+    size_t n;
+    char **names;
+};
+
+static void names_deinit(struct names *names)
+{
+    for (size_t i = 0; i < names->n; i++)
+        free(names->names[i]);
+    free(names->names);
+}
+
+static bool has_name(const struct names *names, const char *name)
+{
+    for (size_t i = 0; i < names->n; i++)
+        if (strcasecmp(names->names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static void read_tables(struct sql *sql, struct names *names)
+{
+    sql_query(sql, "%s", sql->driver->tables);
+    while (sql_next(sql)) {
+        names->names = memory_resize(names->names, names->n + 1, sizeof *names->names);
+        names->names[names->n++] = memory_strdup(sql_text(sql, 0));
+    }
+}
+
+static void put_statement(const struct sql *sql, struct buffer *out, const char *text)
+{
+    for (const char *dollar; (dollar = strchr(text, '$'));) {
+        buffer_append(out, text, (size_t)(dollar - text));
+        size_t i = 0;
+        while (strncmp(dollar, words[i].word, strlen(words[i].word)) != 0)
+            i++;
+        buffer_append_text(out, sql->driver == &sql_mysql ? words[i].mysql : words[i].sqlite);
+        text = dollar + strlen(words[i].word);
+    }
+    buffer_append_text(out, text);
+}
+
+static void create_missing(struct sql *sql, const struct names *tables)
+{
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
+        BUFFER_AUTO struct buffer text = {0};
+        if (has_name(tables, statements[i].table))
+            continue;
+        put_statement(sql, &text, statements[i].text);
+        sql_run_buffer(sql, &text);
+    }
+}
+
+/* What the database says of itself. An empty text or 0: nothing. */
+struct versions {
+    char alembic[64];
+    int64_t schema;
+};
+
+static void read_versions(struct sql *sql, const struct names *tables, struct versions *versions)
+{
+    *versions = (struct versions){0};
+    if (has_name(tables, "version_info")) {
+        sql_query(sql, "SELECT schema_version FROM version_info");
+        while (sql_next(sql))
+            versions->schema = sql_int(sql, 0);
+    }
+    if (has_name(tables, "alembic_version")) {
+        sql_query(sql, "SELECT version_num FROM alembic_version");
+        while (sql_next(sql))
+            strncpy(versions->alembic, sql_text(sql, 0), sizeof versions->alembic - 1);
+    }
+}
+
+static void check_versions(struct sql *sql, const struct names *tables, const struct versions *versions)
+{
+    if (versions->alembic[0] && !has_name(tables, "studies"))
+        sql_fail(sql, SQL_FATAL,
+                 "the database belongs to another program (alembic_version is '%s', there is no table studies): "
+                 "give studyd a database of its own", versions->alembic);
+    else if (versions->alembic[0] && strcmp(versions->alembic, ALEMBIC_VERSION) != 0)
+        sql_fail(sql, SQL_FATAL,
+                 "the database has Optuna's schema %s, studyd needs %s (Optuna 3.2 to 5.0): upgrade it with "
+                 "`optuna storage upgrade`", versions->alembic, ALEMBIC_VERSION);
+    else if (versions->schema && versions->schema != SCHEMA_VERSION)
+        sql_fail(sql, SQL_FATAL,
+                 "the database has Optuna's schema version %lld, studyd needs %d (Optuna 3.2 to 5.0): upgrade it with "
+                 "`optuna storage upgrade`", (long long)versions->schema, SCHEMA_VERSION);
+}
+
+void schema_ensure(struct sql *sql)
+{
+    struct names tables = {0};
+    struct versions versions;
+    read_tables(sql, &tables);
+    read_versions(sql, &tables, &versions);
+    check_versions(sql, &tables, &versions);
+    create_missing(sql, &tables);
+    if (!versions.schema)
+        sql_run(sql, "INSERT INTO version_info (version_info_id, schema_version, library_version) VALUES (1, %d, '%s')",
+                SCHEMA_VERSION, LIBRARY_VERSION);
+    if (!versions.alembic[0])
+        sql_run(sql, "INSERT INTO alembic_version (version_num) VALUES ('%s')", ALEMBIC_VERSION);
+    if (sql->status == SQL_REFUSED) /* no right to create tables, say: it will not get better */
+        sql->status = SQL_FATAL;
+    names_deinit(&tables);
+}

@@ -1,1 +1,258 @@
 /* SPDX-License-Identifier: MIT */
+/*
+ * Connections to MySQL and MariaDB, through either client library (MariaDB Connector/C or Oracle's libmysqlclient).
+ *
+ * Blocking calls with time limits, never in the loop thread. The session speaks UTC, is strict, and takes a backslash as
+ * what it is, so that both databases quote alike.
+ */
+#include <mysql.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/store/sql.h"
+#include "proto/json_write.h"
+#include "proto/log.h"
+#include "proto/memory.h"
+
+#define CONNECT_TIMEOUT_S 3
+#define WRITER_TIMEOUT_S 10
+#define READER_TIMEOUT_S 60
+#define IDLE_TIMEOUT_S 4 /* of the writer: a frozen owner loses its lock */
+
+struct sql_mysql {
+    struct sql sql; /* first member */
+    MYSQL *mysql;
+    MYSQL_RES *result; /* of the open query */
+    MYSQL_ROW row;
+    unsigned long *sizes;
+};
+
+/* Server errors that are not about the statement. Client errors (2000 to 2999) all mean a lost connection. */
+static const struct {
+    unsigned code;
+    enum sql_status status;
+} errors[] = {
+    {1213, SQL_RETRY}, /* deadlock */
+    {1205, SQL_RETRY}, /* lock wait timeout */
+    {1020, SQL_RETRY}, /* record has changed since last read */
+    {1317, SQL_RETRY}, /* query was interrupted */
+    {3, SQL_LOST},     /* error writing file */
+    {28, SQL_LOST},    /* no space left on device */
+    {1021, SQL_LOST},  /* disk full */
+    {1026, SQL_LOST},  /* error writing file */
+    {1030, SQL_LOST},  /* error from the storage engine */
+    {1040, SQL_LOST},  /* too many connections */
+    {1053, SQL_LOST},  /* server shutdown in progress */
+    {1114, SQL_LOST},  /* table is full */
+    {1158, SQL_LOST},  /* communication errors, 1158 to 1161 */
+    {1159, SQL_LOST},
+    {1160, SQL_LOST},
+    {1161, SQL_LOST},
+    {1203, SQL_LOST},  /* too many connections of this user */
+    {1290, SQL_LOST},  /* server runs with --read-only */
+    {1792, SQL_LOST},  /* read-only transaction */
+    {1836, SQL_LOST},  /* read-only mode */
+    {1927, SQL_LOST},  /* connection was killed (MariaDB) */
+    {3169, SQL_LOST},  /* session was killed (MySQL) */
+    {4031, SQL_LOST},  /* disconnected for inactivity (MySQL) */
+};
+
+static struct sql_mysql *self(struct sql *sql)
+{
+    return (struct sql_mysql *)sql;
+}
+
+static enum sql_status classify(unsigned code)
+{
+    if (code >= 2000 && code <= 2999)
+        return SQL_LOST;
+    for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
+        if (errors[i].code == code)
+            return errors[i].status;
+    return SQL_REFUSED;
+}
+
+static void note_error(struct sql *sql)
+{
+    unsigned code = mysql_errno(self(sql)->mysql);
+    sql_fail(sql, classify(code), "%s (error %u)", mysql_error(self(sql)->mysql), code);
+}
+
+static void run(struct sql *sql, const char *text, size_t size)
+{
+    MYSQL *mysql = self(sql)->mysql;
+    if (mysql_real_query(mysql, text, (unsigned long)size) != 0) {
+        note_error(sql);
+        return;
+    }
+    sql->affected = (int64_t)mysql_affected_rows(mysql);
+    sql->insert_id = (int64_t)mysql_insert_id(mysql);
+}
+
+static void query(struct sql *sql, const char *text, size_t size)
+{
+    struct sql_mysql *connection = self(sql);
+    if (connection->result) /* of a query that was left before its end */
+        mysql_free_result(connection->result);
+    connection->result = NULL;
+    if (mysql_real_query(connection->mysql, text, (unsigned long)size) == 0)
+        connection->result = mysql_store_result(connection->mysql);
+    if (!connection->result)
+        note_error(sql);
+}
+
+static bool next(struct sql *sql)
+{
+    struct sql_mysql *connection = self(sql);
+    connection->row = mysql_fetch_row(connection->result);
+    if (connection->row) {
+        connection->sizes = mysql_fetch_lengths(connection->result);
+        return true;
+    }
+    mysql_free_result(connection->result);
+    connection->result = NULL;
+    return false;
+}
+
+static bool is_null(struct sql *sql, int column)
+{
+    return !self(sql)->row[column];
+}
+
+static int64_t get_int(struct sql *sql, int column)
+{
+    return strtoll(self(sql)->row[column], NULL, 10);
+}
+
+static double get_double(struct sql *sql, int column)
+{
+    return strtod(self(sql)->row[column], NULL);
+}
+
+static const char *get_bytes(struct sql *sql, int column, size_t *size)
+{
+    *size = self(sql)->sizes[column];
+    return self(sql)->row[column];
+}
+
+/* With an exponent it is a DOUBLE to the server from the start, never a DECIMAL. */
+static void put_double(struct buffer *out, double number)
+{
+    char text[JSON_NUMBER_SIZE];
+    json_format_double(text, number);
+    buffer_append_text(out, text);
+    if (!strchr(text, 'e'))
+        buffer_append_text(out, "e0");
+}
+
+/* The lock is the server's, so its name holds the database's (names have at most 64 characters). */
+static bool lock(struct sql *sql)
+{
+    sql_query(sql, "SELECT GET_LOCK(CONCAT('studyd:', IF(CHAR_LENGTH(DATABASE()) <= 57, DATABASE(), MD5(DATABASE()))), 0)");
+    bool is_ours = false;
+    while (sql_next(sql))
+        is_ours = sql_int(sql, 0) == 1;
+    return is_ours;
+}
+
+static void warn(struct sql *sql)
+{
+    sql_query(sql, "SELECT @@innodb_flush_log_at_trx_commit, @@log_bin, @@sync_binlog");
+    while (sql_next(sql)) {
+        if (sql_int(sql, 0) != 1)
+            log_warning("the database may lose acknowledged trials in a crash: "
+                        "innodb_flush_log_at_trx_commit is %lld, set it to 1", (long long)sql_int(sql, 0));
+        if (sql_int(sql, 1) != 0 && sql_int(sql, 2) != 1)
+            log_warning("the database's binary log may lose acknowledged trials in a crash: "
+                        "sync_binlog is %lld, set it to 1", (long long)sql_int(sql, 2));
+    }
+}
+
+static void set_session(struct sql *sql, enum sql_role role)
+{
+    sql_run(sql,
+            "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 1, autocommit = 1, sql_mode = "
+            "'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION'");
+    if (role == SQL_WRITER)
+        sql_run(sql, "SET SESSION wait_timeout = %d", IDLE_TIMEOUT_S);
+    sql_query(sql, "SELECT @@auto_increment_increment");
+    while (sql_next(sql))
+        sql->id_step = sql_int(sql, 0);
+}
+
+static void set_options(MYSQL *mysql, const struct sql_address *address, enum sql_role role)
+{
+    unsigned connect_s = CONNECT_TIMEOUT_S;
+    unsigned timeout_s = role == SQL_WRITER ? WRITER_TIMEOUT_S : READER_TIMEOUT_S;
+    unsigned tcp = MYSQL_PROTOCOL_TCP;
+    mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
+    mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &timeout_s);
+    mysql_options(mysql, MYSQL_OPT_WRITE_TIMEOUT, &timeout_s);
+    mysql_options(mysql, MYSQL_SET_CHARSET_NAME, "utf8mb4");
+    if (address->port && !address->socket) /* "localhost" with a port is no socket */
+        mysql_options(mysql, MYSQL_OPT_PROTOCOL, &tcp);
+}
+
+static pthread_once_t library_once = PTHREAD_ONCE_INIT;
+
+static void init_library(void)
+{
+    if (mysql_library_init(0, NULL, NULL) != 0)
+        log_error("the MySQL client library does not start");
+}
+
+static struct sql *open_mysql(const struct sql_address *address, enum sql_role role)
+{
+    pthread_once(&library_once, init_library); /* mysql_init() alone is not safe in two threads at once */
+    struct sql_mysql *connection = memory_new(sizeof *connection);
+    struct sql *sql = &connection->sql;
+    sql->driver = &sql_mysql;
+    connection->mysql = mysql_init(NULL);
+    if (!connection->mysql) {
+        sql_fail(sql, SQL_LOST, "out of memory");
+        return sql;
+    }
+    set_options(connection->mysql, address, role);
+    const char *host = address->host ? address->host : "localhost";
+    if (mysql_real_connect(connection->mysql, host, address->user, address->password, address->database, address->port,
+                           address->socket, CLIENT_FOUND_ROWS)) {
+        set_session(sql, role);
+        return sql;
+    }
+    note_error(sql);
+    if (sql->status != SQL_LOST) /* refused login, unknown database, ... */
+        sql->status = SQL_FATAL;
+    return sql;
+}
+
+static void close_mysql(struct sql *sql)
+{
+    struct sql_mysql *connection = self(sql);
+    if (connection->result)
+        mysql_free_result(connection->result);
+    if (connection->mysql)
+        mysql_close(connection->mysql);
+    free(connection);
+}
+
+const struct sql_driver sql_mysql = {
+    .begin = "START TRANSACTION",
+    .for_update = " FOR UPDATE SKIP LOCKED",
+    .tables = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()",
+    .upsert = " ON DUPLICATE KEY UPDATE %.0s", /* any unique key: the columns need not be named */
+    .new_value = "VALUES(%s)",
+    .needs_ping = true,
+    .open = open_mysql,
+    .close = close_mysql,
+    .run = run,
+    .query = query,
+    .next = next,
+    .is_null = is_null,
+    .get_int = get_int,
+    .get_double = get_double,
+    .get_bytes = get_bytes,
+    .lock = lock,
+    .warn = warn,
+    .put_double = put_double,
+};

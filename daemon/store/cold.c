@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads attributes, reports, constraints, and foreign parameters of some trials. */
+#include "daemon/store/cold.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/store/optuna_json.h"
+#include "daemon/store/values.h"
+#include "proto/json_read.h"
+#include "proto/memory.h"
+
+struct cold {
+    struct sql *sql;
+    struct store_read *read;
+    struct buffer ids; /* "(1,2,3)" */
+    struct cold_index {
+        int64_t trial_id;
+        size_t position; /* in read->trials */
+    } *index;            /* in ascending trial_id */
+};
+
+static int compare_index(const void *a, const void *b)
+{
+    int64_t left = ((const struct cold_index *)a)->trial_id, right = ((const struct cold_index *)b)->trial_id;
+    return (left > right) - (left < right);
+}
+
+/* The trial of column 0's id. */
+static struct store_cold_trial *current_trial(struct cold *cold)
+{
+    struct cold_index key = {.trial_id = sql_int(cold->sql, 0)};
+    struct cold_index *found = bsearch(&key, cold->index, cold->read->n_trials, sizeof key, compare_index);
+    struct store_cold_trial *trial = found ? &cold->read->trials[found->position] : NULL;
+    return trial && trial->trial_id ? trial : NULL;
+}
+
+/* The attributes of each trial that is there begin empty. */
+static void read_trials(struct cold *cold)
+{
+    sql_query(cold->sql, "SELECT trial_id FROM trials WHERE study_id=%lld AND trial_id IN %s",
+              (long long)cold->read->study_id, buffer_text(&cold->ids));
+    while (sql_next(cold->sql)) {
+        struct cold_index key = {.trial_id = sql_int(cold->sql, 0)};
+        struct cold_index *found = bsearch(&key, cold->index, cold->read->n_trials, sizeof key, compare_index);
+        struct store_cold_trial *trial = &cold->read->trials[found->position];
+        if (trial->trial_id)
+            continue;
+        trial->trial_id = key.trial_id;
+        trial->user_attrs = json_object();
+    }
+}
+
+static void read_user_attributes(struct cold *cold)
+{
+    sql_query(cold->sql, "SELECT trial_id, `key`, value_json FROM trial_user_attributes WHERE trial_id IN %s "
+              "AND `key` IS NOT NULL AND value_json IS NOT NULL ORDER BY trial_user_attribute_id", buffer_text(&cold->ids));
+    while (sql_next(cold->sql)) {
+        struct store_cold_trial *trial = current_trial(cold);
+        json_t *value = trial ? optuna_json_parse(sql_text(cold->sql, 2)) : NULL;
+        if (value)
+            json_object_set_new(trial->user_attrs, sql_text(cold->sql, 1), value);
+    }
+}
+
+static void take_failure(struct store_cold_trial *trial, const json_t *value)
+{
+    trial->failure = memory_strdup(json_string_value(json_object_get(value, "class")));
+    trial->reason = memory_strdup(json_string_value(json_object_get(value, "reason")));
+}
+
+static void give_constraints(struct store_cold_trial *trial, struct constraints *constraints)
+{
+    if (trial && constraints->n) {
+        trial->n_constraints = constraints->n;
+        trial->constraints = constraints->values;
+        constraints->values = NULL;
+    }
+    constraints_clear(constraints);
+}
+
+static void read_system_attributes(struct cold *cold)
+{
+    struct constraints constraints = {0};
+    struct store_cold_trial *last = NULL;
+    sql_query(cold->sql, "SELECT trial_id, `key`, value_json FROM trial_system_attributes WHERE trial_id IN %s "
+              "AND value_json IS NOT NULL AND (`key` LIKE 'constraints%%' OR `key` = 'studyd:failure') "
+              "ORDER BY trial_id, `key`", buffer_text(&cold->ids));
+    while (sql_next(cold->sql)) {
+        struct store_cold_trial *trial = current_trial(cold);
+        if (!trial)
+            continue;
+        if (trial != last)
+            give_constraints(last, &constraints);
+        last = trial;
+        json_t *value = optuna_json_parse(sql_text(cold->sql, 2));
+        if (strcmp(sql_text(cold->sql, 1), "studyd:failure") == 0)
+            take_failure(trial, value);
+        else
+            constraints_take(&constraints, sql_text(cold->sql, 1), value);
+        json_decref(value);
+    }
+    give_constraints(last, &constraints);
+}
+
+static void read_points(struct cold *cold)
+{
+    sql_query(cold->sql, "SELECT trial_id, step, intermediate_value, intermediate_value_type "
+              "FROM trial_intermediate_values WHERE trial_id IN %s ORDER BY trial_id, step", buffer_text(&cold->ids));
+    while (sql_next(cold->sql)) {
+        struct store_cold_trial *trial = current_trial(cold);
+        if (!trial)
+            continue;
+        if ((trial->n_points & (trial->n_points - 1)) == 0) /* grows at the powers of two */
+            trial->points = memory_resize(trial->points, trial->n_points ? 2 * trial->n_points : 1, sizeof *trial->points);
+        trial->points[trial->n_points++] =
+            (struct report_point){(int32_t)sql_int(cold->sql, 1), value_read(cold->sql, 2)};
+    }
+}
+
+/* A stored parameter as people write it. New reference; null where the distribution cannot be read. */
+static json_t *external_value(const char *distribution_json, double value)
+{
+    json_t *distribution = optuna_json_read_distribution(distribution_json);
+    const char *type = json_string_value(json_object_get(distribution, "type"));
+    json_t *result = NULL;
+    if (type && !isnan(value) && strcmp(type, "categorical") == 0)
+        result = json_incref(json_array_get(json_object_get(distribution, "choices"), (size_t)value));
+    else if (type && !isnan(value) && strcmp(type, "int") == 0)
+        result = json_integer((json_int_t)value);
+    else if (type)
+        result = json_from_double(value);
+    json_decref(distribution);
+    return result ? result : json_null();
+}
+
+static void read_params(struct cold *cold)
+{
+    sql_query(cold->sql, "SELECT p.trial_id, p.param_name, p.param_value, p.distribution_json FROM trial_params p "
+              "WHERE p.trial_id IN %s AND NOT EXISTS (SELECT 1 FROM studyd_studies s JOIN studyd_trials o ON o.uid = s.uid "
+              "WHERE s.study_id = %lld AND o.trial_id = p.trial_id) AND p.distribution_json IS NOT NULL "
+              "ORDER BY p.param_id", buffer_text(&cold->ids), (long long)cold->read->study_id);
+    while (sql_next(cold->sql)) {
+        struct store_cold_trial *trial = current_trial(cold);
+        if (!trial)
+            continue;
+        if (!trial->params)
+            trial->params = json_object();
+        json_object_set_new(trial->params, sql_text(cold->sql, 1),
+                            external_value(sql_text(cold->sql, 3), sql_double(cold->sql, 2)));
+    }
+}
+
+void cold_read(struct sql *sql, struct store_read *read)
+{
+    struct cold cold = {.sql = sql, .read = read};
+    read->trials = memory_array(read->n_trials, sizeof *read->trials);
+    if (read->n_trials == 0)
+        return;
+    cold.index = memory_array(read->n_trials, sizeof *cold.index);
+    for (size_t i = 0; i < read->n_trials; i++)
+        cold.index[i] = (struct cold_index){read->trial_ids[i], i};
+    qsort(cold.index, read->n_trials, sizeof *cold.index, compare_index);
+    sql_put_ids(&cold.ids, read->trial_ids, read->n_trials);
+    read_trials(&cold);
+    read_user_attributes(&cold);
+    read_system_attributes(&cold);
+    read_points(&cold);
+    read_params(&cold);
+    free(cold.index);
+    buffer_deinit(&cold.ids);
+}
+
+void cold_free(struct store_cold_trial *trials, size_t n)
+{
+    for (size_t i = 0; trials && i < n; i++) {
+        json_decref(trials[i].user_attrs);
+        json_decref(trials[i].params);
+        free(trials[i].points);
+        free(trials[i].constraints);
+        free(trials[i].failure);
+        free(trials[i].reason);
+    }
+    free(trials);
+}

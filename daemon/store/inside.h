@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MIT */
+/* What the store's three threads share: the queue of records, what is finished, and what the loop is to be told. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "daemon/store/garbage.h"
+#include "daemon/store/known.h"
+#include "daemon/store/sql_address.h"
+#include "daemon/store/store.h"
+
+/* Linked by record->next. A zeroed struct is empty. */
+struct record_list {
+    struct store_record *first, *last;
+};
+void record_list_push(struct record_list *list, struct store_record *record);
+struct store_record *record_list_pop(struct record_list *list); /* NULL where it is empty */
+
+struct read_list {
+    struct store_read *first, *last;
+};
+
+/* A small set of studies. A zeroed struct is empty. */
+struct id_set {
+    size_t n;
+    int64_t *ids; /* owned */
+};
+bool id_set_has(const struct id_set *set, int64_t id);
+void id_set_add(struct id_set *set, int64_t id);
+void id_set_clear(struct id_set *set);
+
+enum event_kind { EVENT_STANDBY, EVENT_LOADED, EVENT_AWAY, EVENT_BACK, EVENT_FAILED };
+struct event {
+    enum event_kind kind;
+    int exit_code; /* FAILED */
+    char text[512];
+    struct event *next;
+};
+
+struct store {
+    /* Constant while the threads run. */
+    struct sql_address address;
+    struct store_sink sink;
+    struct store_observer observer;
+
+    /* The loop thread's. */
+    uv_async_t async;
+    uv_thread_t writer, reader;
+    void (*closed)(void *user);
+    void *closed_user;
+
+    /* Built by the reader while it loads; the writer's from then on (`is_loaded` hands them over). */
+    struct known known;
+    struct garbage_list garbage;
+
+    /* Under `mutex`. */
+    uv_mutex_t mutex;
+    uv_cond_t writer_wakes; /* records, is_loaded, is_closing */
+    uv_cond_t reader_wakes; /* reads, wants_load, is_closing */
+    struct record_list queue;
+    size_t n_queued, queued_bytes;
+    struct record_list finished;
+    struct id_set refused; /* studies of which a finished record was refused: what is submitted before it is delivered goes
+                              the same way */
+    struct read_list reads, reads_finished;
+    struct event *events, **events_end;
+    bool wants_load, is_loaded;
+    bool is_serving; /* takes records */
+    bool is_away;
+    bool has_failed;
+    bool is_closing;
+    uint64_t close_at_ns; /* uv_hrtime(); what is queued then comes back as STORE_AWAY */
+    int n_ended;          /* threads */
+};
+
+/* Any thread. */
+void store_post(struct store *store, enum event_kind kind, int exit_code, const char *text);
+/* It will never work: tells the loop, once, and ends both threads. */
+void store_fail(struct store *store, int exit_code, const char *why);
+bool store_is_ending(struct store *store); /* failed, or closing with nothing queued or no time left */
+/* Memory that a record takes in the queue and in a batch, about. */
+size_t record_bytes(const struct store_record *record);
+
+/* Thread functions. */
+void writer_main(void *store);
+void reader_main(void *store);

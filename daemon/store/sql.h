@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A connection to a database, the same for MySQL and SQLite.
+ *
+ * Statements are text; everything above this file is written once. The first failure sticks: it stands in `status` and
+ * `error`, and later calls do nothing until sql_forget(). So a transaction reads as a list of steps, checked once at its end:
+ *
+ *     sql_begin(sql);
+ *     sql_run(sql, "UPDATE ...");
+ *     sql_query(sql, "SELECT ...");
+ *     while (sql_next(sql))
+ *         use(sql_int(sql, 0), sql_text(sql, 1));
+ *     sql_commit(sql);
+ *     if (sql->status != SQL_OK) ...
+ *
+ * A connection belongs to one thread. One query is open at a time: reading it to the end closes it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/store/sql_address.h"
+#include "proto/buffer.h"
+
+enum sql_status {
+    SQL_OK,
+    SQL_RETRY,   /* somebody else was in the way (deadlock, lock wait, busy): the same again may work */
+    SQL_LOST,    /* the connection is gone, or the database cannot write now: open a new one, later */
+    SQL_REFUSED, /* this statement, for a reason of its own */
+    SQL_FATAL,   /* opening: this login, this database, this file will not do */
+};
+
+enum sql_role {
+    SQL_WRITER, /* short time limits, so that a frozen process loses its lock */
+    SQL_READER, /* never writes; may read for long */
+};
+
+#define SQL_ERROR_SIZE 200
+
+struct sql {
+    const struct sql_driver *driver;
+    enum sql_status status;
+    char error[SQL_ERROR_SIZE]; /* the database's words for it */
+    int64_t affected;  /* rows that the last statement inserted, deleted, or found to update */
+    int64_t insert_id; /* id of the first row that the last INSERT made; the next ones follow in steps of id_step */
+    int64_t id_step;
+};
+
+/* What the two databases do differently. Functions never see a connection that has failed. */
+struct sql_driver {
+    const char *begin;      /* starts a transaction that writes */
+    const char *for_update; /* at the end of a SELECT that locks its rows, leaving out those that others hold */
+    const char *tables;     /* query for the names of all tables */
+    const char *upsert;     /* "... ON DUPLICATE KEY UPDATE", printf with the key's columns */
+    const char *new_value;  /* printf with a column's name: what the INSERT would have stored there */
+    bool has_fraction;      /* of a second, in its times */
+    bool needs_ping;        /* a session that is silent for some seconds is closed */
+
+    struct sql *(*open)(const struct sql_address *address, enum sql_role role);
+    void (*close)(struct sql *sql);
+    void (*run)(struct sql *sql, const char *text, size_t size);
+    void (*query)(struct sql *sql, const char *text, size_t size);
+    bool (*next)(struct sql *sql); /* false: no more rows, or a failure; the query is closed then */
+    bool (*is_null)(struct sql *sql, int column);
+    int64_t (*get_int)(struct sql *sql, int column);
+    double (*get_double)(struct sql *sql, int column);
+    const char *(*get_bytes)(struct sql *sql, int column, size_t *size); /* valid until the next row */
+    bool (*lock)(struct sql *sql); /* see sql_lock() */
+    void (*warn)(struct sql *sql); /* logs settings that weaken durability */
+    void (*put_double)(struct buffer *out, double number); /* a finite literal that is stored bit by bit */
+};
+
+extern const struct sql_driver sql_mysql;
+extern const struct sql_driver sql_sqlite;
+
+/* Never NULL; `status` tells whether it worked. */
+[[nodiscard]] struct sql *sql_open(const struct sql_address *address, enum sql_role role);
+void sql_close(struct sql *sql); /* NULL is fine */
+
+void sql_run(struct sql *sql, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sql_run_buffer(struct sql *sql, const struct buffer *text);
+void sql_query(struct sql *sql, const char *format, ...) __attribute__((format(printf, 2, 3)));
+bool sql_next(struct sql *sql);
+bool sql_is_null(struct sql *sql, int column);
+int64_t sql_int(struct sql *sql, int column);     /* NULL is 0 */
+double sql_double(struct sql *sql, int column);   /* NULL is NaN */
+const char *sql_text(struct sql *sql, int column); /* NULL where it is NULL; valid until the next row */
+const void *sql_blob(struct sql *sql, int column, size_t *size);
+int64_t sql_time(struct sql *sql, int column);    /* microseconds since 1970 UTC; NULL is 0 */
+
+void sql_begin(struct sql *sql);
+void sql_commit(struct sql *sql);
+void sql_rollback(struct sql *sql); /* also after a failure, which stays */
+void sql_forget(struct sql *sql);   /* the failure; not one of a lost connection */
+/* Says that the database is of no use now, for a reason that the caller found. */
+void sql_fail(struct sql *sql, enum sql_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Takes the lock of this database's one owner for as long as the connection lives. True: it is ours. */
+bool sql_lock(struct sql *sql);
+
+/* Literals. */
+void sql_put_text(struct buffer *out, const char *text);                   /* NULL is NULL; UTF-8 */
+void sql_put_bytes(struct buffer *out, const void *bytes, size_t size);     /* NULL is NULL */
+void sql_put_double(const struct sql *sql, struct buffer *out, double number); /* finite; -0.0 becomes 0.0 */
+void sql_put_time(const struct sql *sql, struct buffer *out, int64_t time_us); /* 0 is NULL */
+/* " ON DUPLICATE KEY UPDATE a=VALUES(a), ...": `columns` is a NULL-terminated list; one that begins with '?' keeps its old
+ * value where the new one is NULL. */
+void sql_put_upsert(const struct sql *sql, struct buffer *out, const char *key, const char *const *columns);
+/* "(1,2,3)" */
+void sql_put_ids(struct buffer *out, const int64_t *ids, size_t n);
