@@ -85,7 +85,7 @@ static json_t *read_object(struct json_reader *reader, const char *key)
 }
 
 /* Each attribute becomes a row of its own; what counts is its size with ASCII escapes, as Optuna writes. */
-static json_t *read_user_attrs(struct json_reader *reader)
+json_t *message_read_user_attrs(struct json_reader *reader)
 {
     json_t *attrs = read_object(reader, "user_attrs"), *value;
     const char *key;
@@ -502,7 +502,7 @@ int tell_message_read(struct tell_message *message, json_t *json, struct problem
     read_values(message, &reader);
     read_outcome(message, &reader);
     read_reason(message, &reader);
-    message->user_attrs = read_user_attrs(&reader);
+    message->user_attrs = message_read_user_attrs(&reader);
     message->constraints = read_numbers(&reader, "constraints", 0, MAX_CONSTRAINTS, &message->n_constraints);
     for (size_t i = 0; i < message->n_constraints; i++)
         if (isnan(message->constraints[i]))
@@ -586,7 +586,7 @@ int enqueue_message_read(struct enqueue_message *message, json_t *json, struct p
     if (!message->params)
         json_read_fail(&reader, "params",
                        "is missing; an object of parameters and values is needed, {} for none");
-    message->user_attrs = read_user_attrs(&reader);
+    message->user_attrs = message_read_user_attrs(&reader);
     message->request_id = read_request_id(&reader);
     return json_reader_close(&reader);
 }

@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/json_read.h"
 #include "proto/json_write.h"
 #include "proto/problem.h"
 
@@ -135,3 +136,6 @@ struct enqueue_message {
 };
 [[nodiscard]] int enqueue_message_read(struct enqueue_message *message, json_t *json, struct problem *problem);
 void enqueue_message_deinit(struct enqueue_message *message);
+
+/* The member "user_attrs" of any message, its sizes checked. New reference, or NULL where absent. */
+[[nodiscard]] json_t *message_read_user_attrs(struct json_reader *reader);

@@ -11,9 +11,6 @@
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 #define MAX_NAME 255
 #define MAX_SEED ((int64_t)9007199254740991) /* 2^53-1: survives a JSON reader that knows doubles only */
-#define MAX_TRIALS INT32_MAX                 /* Optuna's trial ids are signed 32-bit integers */
-#define MIN_SECONDS 0.001
-#define MAX_SECONDS 1e9
 
 const char *const direction_names[] = {
     [DIRECTION_MINIMIZE] = "minimize", [DIRECTION_MAXIMIZE] = "maximize", NULL};
@@ -94,8 +91,8 @@ static void read_sampler(struct spec *spec, struct json_reader *reader, uint64_t
 
 static void read_limits(struct spec *spec, struct json_reader *reader)
 {
-    spec->max_trials = json_read_int(reader, "max_trials", 1, MAX_TRIALS, -1);
-    spec->max_seconds = json_read_number(reader, "max_seconds", MIN_SECONDS, MAX_SECONDS, -1);
+    spec->max_trials = json_read_int(reader, "max_trials", 1, SPEC_MAX_TRIALS, -1);
+    spec->max_seconds = json_read_number(reader, "max_seconds", SPEC_MIN_SECONDS, SPEC_MAX_SECONDS, -1);
     spec->lease_s = json_read_number(reader, "lease_s", 1, 86400, SPEC_DEFAULT_LEASE_S);
     spec->retries = (unsigned)json_read_int(reader, "retries", 0, 1000, SPEC_DEFAULT_RETRIES);
 }

@@ -11,6 +11,9 @@
 
 #define SPEC_MAX_BYTES 60000 /* as stored; Optuna's columns hold 65,535 */
 #define SPEC_MAX_DIRECTIONS 32
+#define SPEC_MAX_TRIALS INT32_MAX /* Optuna's trial ids are signed 32-bit integers */
+#define SPEC_MIN_SECONDS 0.001
+#define SPEC_MAX_SECONDS 1e9
 #define SPEC_DEFAULT_LEASE_S 60.0
 #define SPEC_DEFAULT_RETRIES 2
 
