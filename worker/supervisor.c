@@ -51,6 +51,7 @@ struct supervisor {
     bool watches_stdin;
 
     bool has_started_runner;
+    bool are_studies_over; /* as far as was heard */
     bool is_stopping, is_client_closing;
     enum worker_exit exit_code;
 };
@@ -191,6 +192,7 @@ static void give(void *user, struct offer_message *offer)
     for (size_t i = 0; i < supervisor->n_slots; i++) {
         if (slot_state(supervisor->slots[i]) != SLOT_IDLE)
             continue;
+        supervisor->are_studies_over = false;
         slot_take(supervisor->slots[i], offer);
         watch_idleness(supervisor);
         return;
@@ -199,11 +201,19 @@ static void give(void *user, struct offer_message *offer)
               (long long)offer->number);
 }
 
+static void stop_when_over(struct supervisor *supervisor)
+{
+    if (supervisor->are_studies_over && supervisor->config->exit_when_finished &&
+        count_in(supervisor, SLOT_IDLE) == supervisor->n_slots)
+        stop(supervisor, WORKER_FINISHED, "the studies are finished");
+}
+
 static void slot_changed(void *user, struct slot *)
 {
     struct supervisor *supervisor = user;
 
     watch_idleness(supervisor);
+    stop_when_over(supervisor);
     if (supervisor->poller)
         poller_wake(supervisor->poller);
     stop_when_done(supervisor);
@@ -213,8 +223,8 @@ static void all_finished(void *user)
 {
     struct supervisor *supervisor = user;
 
-    if (supervisor->config->exit_when_finished && count_in(supervisor, SLOT_IDLE) == supervisor->n_slots)
-        stop(supervisor, WORKER_FINISHED, "the studies are finished");
+    supervisor->are_studies_over = true;
+    stop_when_over(supervisor);
 }
 
 static void refused(void *user, const char *why)

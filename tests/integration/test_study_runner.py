@@ -27,8 +27,8 @@ PARAMS = {"x": 0.25, "lr": 0.01, "q": 0.6, "k": 3, "n": 10, "c": "a"}
 class Runner:
     """The supervisor's side of one runner process."""
 
-    def __init__(self, *command, directory):
-        self.process = subprocess.Popen([sys.executable, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    def __init__(self, *command, directory, python=sys.executable):
+        self.process = subprocess.Popen([python, *command], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                                         stderr=subprocess.PIPE, text=True, cwd=directory)
 
     def send(self, **message):
@@ -62,12 +62,12 @@ def objective(tmp_path):
     """objective(body): a runner whose objective has that body."""
     runners = []
 
-    def start(body):
+    def start(body, python=sys.executable):
         code = "import sys, math, os, subprocess\n"
         code += f"sys.path.insert(0, {str(RUNNER.parent)!r})\nfrom study_runner import run, TrialPruned\n"
         code += "def objective(trial):\n" + textwrap.indent(textwrap.dedent(body), "    ") + "\nrun(objective)\n"
         (tmp_path / "objective.py").write_text(code)
-        runner = Runner("objective.py", directory=tmp_path)
+        runner = Runner("objective.py", directory=tmp_path, python=python)
         runners.append(runner)
         assert runner.receive() == {"op": "ready", "protocol": 1}
         return runner
@@ -230,9 +230,9 @@ def test_a_step_is_reported_once(objective):
     assert runner.run()[:2] == [{"op": "report", "step": 3, "value": 1.0}, {"op": "report", "step": 4, "value": "NaN"}]
 
 
-def test_optuna_s_own_pruned_exception(objective):
+def test_optuna_s_own_pruned_exception(objective, optuna):
     """An objective that imports Optuna's TrialPruned works unchanged."""
-    assert objective("import optuna\nraise optuna.TrialPruned()").run()[0]["op"] == "pruned"
+    assert objective("import optuna\nraise optuna.TrialPruned()", optuna.python).run()[0]["op"] == "pruned"
 
 
 @pytest.mark.parametrize("place", ["plain:objective", "plain.py:objective"])

@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: MIT
+"""study-worker and its runners: good ones, and every way in which a runner can go wrong."""
+
+import os
+
+import pytest
+
+from harness.runners import READY, spec, write_runner
+
+GOOD = 'say(op="done", values=[trial["params"]["x"]])\n'
+
+
+@pytest.fixture
+def run(start_studyd, sqlite, start_worker, directory):
+    """run(body, *options): studies of one runner until they are finished; returns studyd and the worker."""
+    def run(body, *options, start=READY, specs=(), expect=0):
+        studyd = start_studyd(sqlite)
+        for each in specs or [spec(max_trials=2, retries=0)]:
+            studyd.create(each)
+        worker = start_worker(studyd, "--runner", write_runner(directory, body, start=start), "--exit-when-finished",
+                              "--gpus", "none", *options)
+        assert worker.wait() == expect, worker.log()
+        return studyd, worker
+    return run
+
+
+FAILURES = {
+    "aborts": ("os.abort()", "killed", "killed by signal 6 (Aborted)"),
+    "exits": ("sys.exit(3)", "killed", "ended with exit code 3 in the middle of its work"),
+    "ends well, without an answer": ("sys.exit(0)", "killed", "ended with exit code 0 in the middle of its work"),
+    "is killed": ("os.kill(os.getpid(), signal.SIGKILL)", "killed", "SIGKILL; the kernel does that when memory runs out"),
+    "says why and dies": ("sys.exit('CUDA error: out of memory')", "killed", "its last words: CUDA error: out of memory"),
+    "closes its ears and mouth": ("os.close(1); time.sleep(0.2); os._exit(1)", "killed", "exit code 1"),
+    "half a message": ("print('{\"op\": \"done\"', flush=True); hear()", "objective", 'its line: {"op": "done"'),
+    "unknown message": ("say(op='dome', values=[1]); hear()", "objective", "does not keep to the protocol"),
+    "no values": ("say(op='done'); hear()", "objective", "values"),
+    "text for a value": ("say(op='done', values=['good']); hear()", "objective", "values"),
+    "ready again": ("say(op='ready', protocol=1); hear()", "objective", "ready a second time"),
+    "endless line": ("print('{' + 3_000_000 * 'x', flush=True); hear()", "objective", "longer than 1 MiB"),
+    "silence": ("time.sleep(60)", "timeout", "the trial took longer than 1 s (trial_timeout_s)"),
+    "two values": ("say(op='done', values=[1, 2])", "objective", "the result was refused"),
+    "its own failure": ("say(op='fail', **{'class': 'oom'}, reason='no room on the GPU')", "oom", "no room on the GPU"),
+    "no reason": ("say(op='fail')", "objective", "the runner gave no reason"),
+}
+
+
+@pytest.mark.parametrize("case", FAILURES, ids=lambda case: case.replace(" ", "-").replace(",", ""))
+def test_a_runner_goes_wrong(run, case):
+    """Each failure is told with its class and a reason that a person understands, and the slot runs the next trial."""
+    body, failure, reason = FAILURES[case]
+    studyd, worker = run(f"if trial['number'] == 0:\n    {body}\nelse:\n    {GOOD}", "--trial-timeout-s", "1")
+    failed, good = studyd.trials("s")
+    assert failed["state"] == "fail"
+    assert reason in failed["reason"]
+    assert f"class={failure} " in worker.log()
+    assert good["state"] == "complete" and good["value"] == good["params"]["x"]
+
+
+def test_nan_is_a_failure_of_its_own(run):
+    """A NaN that the objective computed is told as it is; studyd calls it a failure."""
+    studyd, _ = run(f"if trial['number'] == 0:\n    say(op='done', values=['NaN'])\nelse:\n    {GOOD}")
+    assert [trial["state"] for trial in studyd.trials("s")] == ["fail", "complete"]
+
+
+def test_a_killed_trial_is_run_again(run):
+    """An infrastructure failure is tried again under the same number, in a fresh process."""
+    studyd, _ = run(f"if trial['attempt'] == 1:\n    os.abort()\n{GOOD}", specs=[spec(max_trials=2, retries=1)])
+    assert [(trial["state"], trial["attempt"]) for trial in studyd.trials("s")] == [("complete", 2), ("complete", 2)]
+
+
+def test_crashes_in_a_row_make_a_slot_pause(run):
+    """One crash may be the trial's; after the second in a row the slot waits a second, and says so."""
+    _, worker = run("os.abort()" + "\n" + GOOD)
+    assert "the slot pauses slot=0 seconds=1 starts_that_failed=0 crashes=2" in worker.log()
+
+
+def test_log_lines(run):
+    """What a runner prints that is no message is its log, with the slot's name; an endless line comes in pieces."""
+    studyd, worker = run("print('on stdout', flush=True)\nprint('on stderr', file=sys.stderr)\n"
+                         f"print(20_000 * 'y', flush=True)\nprint(flush=True)\n{GOOD}")
+    assert "info: on stdout slot=0" in worker.log()
+    assert "info: on stderr slot=0" in worker.log()
+    assert worker.log().count("y") > 40_000 - 100
+    assert [trial["state"] for trial in studyd.trials("s")] == ["complete", "complete"]
+
+
+def test_one_shot_runner(run):
+    """A runner may end after each trial: that is no failure, the next trial gets a fresh process."""
+    studyd, worker = run(GOOD + "sys.exit(0)", specs=[spec(max_trials=4, retries=0)])
+    assert [trial["state"] for trial in studyd.trials("s")] == 4 * ["complete"]
+    assert "warning" not in worker.log()
+
+
+def test_messages_arrive_together(run):
+    """Reports, attributes and result of a trial, written at once, all arrive, and in order."""
+    studyd, _ = run("""
+        for step in range(300):
+            say(op="report", step=step, value=step / 2)
+        say(op="report", step=300, value="NaN")
+        say(op="done", values=[7], attrs={"a": [1, None], "b": "é"})
+        """, specs=[spec(max_trials=1)])
+    trial = studyd.trial("s", 0)
+    assert trial["value"] == 7 and trial["user_attrs"] == {"a": [1, None], "b": "é"}
+    assert trial["intermediate_values"] == {**{str(step): step / 2 for step in range(300)}, "300": "NaN"}
+
+
+def test_a_runner_is_kept_from_study_to_study(run):
+    """Studies with the same runner share its process."""
+    studyd, _ = run('say(op="done", values=[1], attrs={"pid": os.getpid()})',
+                    specs=[spec(name, max_trials=2) for name in ("a", "b")])
+    assert len({trial["user_attrs"]["pid"] for name in ("a", "b") for trial in studyd.trials(name)}) == 1
+
+
+def test_another_runner_takes_its_place(start_studyd, sqlite, start_worker, directory):
+    """A slot has one runner at a time: that of the trial's study."""
+    studyd = start_studyd(sqlite)
+    body = 'say(op="done", values=[1], attrs={"file": sys.argv[0], "pid": os.getpid()})'
+    options = []
+    for name in ("one", "two"):
+        studyd.create(spec(name, runner=name, max_trials=3))
+        options += ["--runner", write_runner(directory, body, name)]
+    worker = start_worker(studyd, *options, "--exit-when-finished")
+    assert worker.wait() == 0
+    for name in ("one", "two"):
+        assert all(trial["user_attrs"]["file"].endswith(f"{name}.py") for trial in studyd.trials(name))
+    assert "trial failed" not in worker.log()
+
+
+def test_a_slow_start(run):
+    """A runner may take its time to be ready; its trial waits."""
+    studyd, _ = run(GOOD, start="time.sleep(1)\n" + READY)
+    assert [(trial["state"], trial["attempt"]) for trial in studyd.trials("s")] == 2 * [("complete", 1)]
+
+
+BAD_STARTS = {
+    "never ready": ("time.sleep(60)", "was not ready after 0.5 s (start_timeout_s)"),
+    "dies": ("sys.exit('no libxgboost.so')", "exit code 1 in the middle of its work; its last words: no libxgboost.so"),
+    "other protocol": ('say(op="ready", protocol=2)', "it speaks version 2, this study-worker version 1"),
+    "speaks before ready": ('say(op="done", values=[1])', "its first message must be"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_STARTS, ids=lambda case: case.replace(" ", "-"))
+def test_no_runner_starts(run, case):
+    """A worker whose runner never comes up hands the trial back unspent, says why, and ends with 4."""
+    start, reason = BAD_STARTS[case]
+    studyd, worker = run(GOOD, "--start-timeout-s", "0.5", start=start + "\n", expect=4)
+    assert reason in worker.log()
+    assert studyd.trial("s", 0)["state"] == "waiting"
+
+
+def test_command_that_is_not_there(start_studyd, sqlite, start_worker):
+    """A command that cannot be executed is named."""
+    studyd = start_studyd(sqlite)
+    studyd.create(spec())
+    worker = start_worker(studyd, "--runner", "r=/nowhere/runner --fast")
+    assert worker.wait() == 4
+    assert 'cannot execute "/nowhere/runner": No such file or directory' in worker.log()
+
+
+def test_slots_environment(start_studyd, sqlite, start_worker, directory, monkeypatch):
+    """Each slot's runner sees its own GPU and its threads, and nothing that concerns studyd."""
+    monkeypatch.setenv("STUDYD_TOKEN", "secret")
+    monkeypatch.setenv("STUDYD_ANYTHING", "secret")
+    studyd = start_studyd(sqlite)
+    studyd.create(spec(max_trials=8))
+    body = 'time.sleep(0.2)\nsay(op="done", values=[1], attrs={"env": dict(os.environ), "device": trial["device"], ' \
+           '"threads": trial["threads"], "fds": sorted(map(int, os.listdir("/proc/self/fd")))[:-1]})'
+    worker = start_worker(studyd, "--runner", write_runner(directory, body), "--gpus", "0,2", "--threads", "3",
+                          "--exit-when-finished")
+    assert worker.wait() == 0
+    seen = set()
+    for trial in studyd.trials("s"):
+        attrs = trial["user_attrs"]
+        assert not [name for name in attrs["env"] if name.startswith(("STUDYD_", "STUDY_WORKER"))]
+        assert attrs["env"]["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID" and attrs["env"]["OMP_NUM_THREADS"] == "3"
+        assert attrs["device"] == "cuda:0" and attrs["threads"] == 3
+        assert attrs["fds"] == [0, 1, 2]
+        seen.add(attrs["env"]["CUDA_VISIBLE_DEVICES"])
+    assert seen == {"0", "2"}
+
+
+def test_no_gpu_is_no_gpu(run):
+    """A slot on the CPU hides the GPUs from its runner."""
+    studyd, _ = run('say(op="done", values=[1], attrs={"gpus": os.environ["CUDA_VISIBLE_DEVICES"], "device": trial["device"]})')
+    assert studyd.trial("s", 0)["user_attrs"] == {"gpus": "", "device": "cpu"}
+
+
+def test_data_that_the_worker_refuses(run, directory):
+    """objective.data is a NAME of --data or a path below --data-dir; all else fails the trial, and says why."""
+    (directory / "in").mkdir()
+    (directory / "in" / "a.csv").write_text("1\n")
+    specs = [spec(name, max_trials=1, objective={"runner": "r", "data": data}) for name, data in
+             {"named": "wine", "below": f"{directory}/in/a.csv", "outside": "/etc/passwd", "unknown": "beer"}.items()]
+    studyd, _ = run('say(op="done", values=[1], attrs={"data": trial["objective"]["data"]})',
+                    "--data", "wine=/dev/null", "--data-dir", str(directory / "in"), specs=specs)
+    assert studyd.trial("named", 0)["user_attrs"] == {"data": "/dev/null"}
+    assert studyd.trial("below", 0)["user_attrs"] == {"data": os.path.realpath(directory / "in" / "a.csv")}
+    assert "no such file below the directories" in studyd.trial("outside", 0)["reason"]
+    assert 'no data called "beer" (it has: wine)' in studyd.trial("unknown", 0)["reason"]
