@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: MIT
+"""Which studies a study-worker serves, and what it says when it cannot."""
+
+import pytest
+
+from harness.child import wait_until
+from harness.runners import spec, write_runner
+from harness.studyd import BUILD, ROOT, Worker, sanitizer_env
+
+GOOD = 'say(op="done", values=[trial["params"]["x"]])'
+
+
+@pytest.fixture
+def studyd(start_studyd, sqlite):
+    return start_studyd(sqlite)
+
+
+@pytest.fixture
+def runner(directory):
+    return write_runner(directory, GOOD)
+
+
+def states(studyd, study):
+    return [trial["state"] for trial in studyd.trials(study)]
+
+
+def test_the_seed_s_quadratic(studyd, start_worker):
+    """The example study, from its spec to its best trial, on two slots."""
+    studyd.create((ROOT / "conf/studies/quadratic.json").read_bytes())
+    worker = start_worker(studyd, "--slots", "2", "--runner", f"quadratic=python3 {ROOT}/conf/studies/quadratic.py",
+                          "--exit-when-finished")
+    assert worker.wait(120) == 0, worker.log()
+    assert states(studyd, "quadratic") == 100 * ["complete"]
+    for trial in studyd.trials("quadratic"):
+        x, y = trial["params"]["x"], trial["params"]["y"]
+        assert trial["value"] == pytest.approx((x - 2) ** 2 + (y - 3) ** 2)
+    assert studyd.best("quadratic")[0]["value"] == min(trial["value"] for trial in studyd.trials("quadratic"))
+
+
+def test_a_study_is_waited_for(studyd, start_worker, runner):
+    """A worker may be there before its study."""
+    worker = start_worker(studyd, "--study", "s", "--runner", runner, "--exit-when-finished")
+    worker.wait_for_log("waiting for a study study=s")
+    studyd.create(spec(max_trials=3))
+    assert worker.wait() == 0
+    assert states(studyd, "s") == 3 * ["complete"]
+
+
+def test_whatever_runs(studyd, start_worker, runner):
+    """Without --study a worker serves all studies whose runner it has, and leaves the others alone."""
+    for name in ("a", "b", "c"):
+        studyd.create(spec(name, max_trials=5))
+    studyd.create(spec("foreign", runner="torch", max_trials=5))
+    worker = start_worker(studyd, "--slots", "3", "--runner", runner, "--exit-when-finished")
+    assert worker.wait() == 0
+    for name in ("a", "b", "c"):
+        assert states(studyd, name) == 5 * ["complete"]
+    assert states(studyd, "foreign") == []
+
+
+def test_a_study_that_comes_later(studyd, start_worker, runner):
+    """A worker for whatever runs takes up what is created while it waits."""
+    worker = start_worker(studyd, "--runner", runner)
+    worker.wait_for_log("started")
+    for name in ("a", "b"):
+        studyd.create(spec(name, max_trials=2))
+        wait_until(f"study {name} to finish", lambda name=name: studyd.show(name)["state"] == "finished")
+    worker.stop(143)
+
+
+def test_several_named_studies(studyd, start_worker, runner):
+    """Named studies take turns; one that is missing holds nobody up, and is served when it comes."""
+    for name in ("a", "b", "other"):
+        studyd.create(spec(name, max_trials=5))
+    worker = start_worker(studyd, "--study", "a", "--study", "late", "--study", "b", "--runner", runner, "--slots", "2",
+                          "--exit-when-finished")
+    wait_until("a and b to finish", lambda: {studyd.show(name)["state"] for name in ("a", "b")} == {"finished"})
+    studyd.create(spec("late", max_trials=2))
+    assert worker.wait() == 0
+    assert states(studyd, "late") == 2 * ["complete"]
+    assert states(studyd, "other") == []
+
+
+def test_a_stopped_study_ends_its_worker(studyd, start_worker, runner):
+    """With --exit-when-finished a study that was stopped counts as finished."""
+    studyd.create(spec())
+    studyd.http.patch("/v1/studies/s", {"state": "stopped"})
+    assert start_worker(studyd, "--study", "s", "--runner", runner, "--exit-when-finished").wait() == 0
+
+
+def test_slots_work_at_the_same_time(studyd, start_worker, directory):
+    """Four slots run four trials at once: each waits until all four are there."""
+    studyd.create(spec(max_trials=4))
+    body = f"open('{directory}/here-%d' % trial['number'], 'w').close()\n" \
+           f"while sum(name.startswith('here-') for name in os.listdir('{directory}')) < 4:\n    time.sleep(0.01)\n" + GOOD
+    worker = start_worker(studyd, "--slots", "4", "--runner", write_runner(directory, body), "--exit-when-finished")
+    assert worker.wait() == 0
+    assert {trial["worker"] for trial in studyd.trials("s")} == {studyd.trial("s", 0)["worker"]}
+
+
+def test_a_study_deleted_under_its_trial(studyd, start_worker, directory):
+    """A trial whose study is deleted is stopped; the study made anew under that name is served by its own spec."""
+    body = f"if trial['objective'].get('long'):\n    open('{directory}/runs', 'w').close()\n    time.sleep(60)\n" + GOOD
+    studyd.create(spec(lease_s=1, objective={"runner": "r", "long": True}))
+    worker = start_worker(studyd, "--study", "s", "--runner", write_runner(directory, body), "--exit-when-finished")
+    wait_until("the trial to run", (directory / "runs").exists)
+    studyd.http.delete("/v1/studies/s?force=true")
+    studyd.create(spec(max_trials=2))
+    assert worker.wait() == 0
+    assert states(studyd, "s") == 2 * ["complete"]
+    assert "the trial is not ours any more" in worker.log()
+
+
+def test_a_runner_that_is_not_here(studyd, start_worker, runner):
+    """A named study whose runner is missing ends the worker: its owner is told which option to add."""
+    studyd.create(spec(runner="torch"))
+    worker = start_worker(studyd, "--study", "s", "--runner", runner)
+    assert worker.wait() == 2
+    assert 'study s needs the runner "torch", and this worker has ' in worker.log()
+    assert "start it with --runner torch=COMMAND" in worker.log()
+    assert studyd.trial("s", 0)["state"] == "waiting"
+
+
+WRONG = {
+    "no coordinator": ([], "where is studyd?"),
+    "bad URL": (["--coordinator", "localhost:8090"], 'is no coordinator\'s URL'),
+    "unknown option": (["--coordinator", "http://a", "--slot", "2"], "unknown option --slot; did you mean --slots?"),
+    "bad number": (["--coordinator", "http://a", "--slots", "many"], "--slots must be a whole number"),
+    "bad GPUs": (["--coordinator", "http://a", "--gpus", "0,0"], "list of different GPUs"),
+    "bad runner": (["--coordinator", "http://a", "--runner", "python3"], "a runner is NAME=COMMAND"),
+    "open quote": (["--coordinator", "http://a", "--runner", "r=a 'b"], "a quote (') is not closed"),
+    "bad data": (["--coordinator", "http://a", "--data", "wine"], "data is NAME=PATH"),
+    "missing directory": (["--coordinator", "http://a", "--data-dir", "/nowhere"], "/nowhere: No such file"),
+    "missing token": (["--coordinator", "http://a", "--token-file", "/nowhere"], "token_file /nowhere: No such file"),
+    "missing file": (["--config", "/nowhere"], "cannot read /nowhere"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG, ids=lambda case: case.replace(" ", "-"))
+def test_wrong_settings(directory, case):
+    """Settings that are wrong end the worker with 2, and a line that says what to change."""
+    options, said = WRONG[case]
+    worker = Worker(directory, "", *options)
+    worker.command = [str(BUILD / "worker" / "study-worker"), *options]
+    worker.start()
+    assert worker.wait() == 2
+    assert said in worker.log()
+    worker.check_log()
+
+
+def test_settings_from_a_file(studyd, directory, runner):
+    """Every option is a key of the file."""
+    studyd.create(spec(max_trials=2))
+    path = directory / "worker.conf"
+    path.write_text(f"[worker]\ncoordinator = {studyd.url}\nrunner = {runner}\nname = node7\nexit_when_finished = yes\n")
+    worker = Worker(directory, "")
+    worker.command = [str(BUILD / "worker" / "study-worker"), "--config", str(path)]
+    worker.start()
+    assert worker.wait() == 0
+    assert [trial["worker"] for trial in studyd.trials("s")] == ["node7", "node7"]
+
+
+def test_settings_from_the_environment(studyd, directory, runner):
+    """STUDYD_URL says where studyd is when nothing else does."""
+    studyd.create(spec(max_trials=1))
+    worker = Worker(directory, "")
+    worker.command = [str(BUILD / "worker" / "study-worker"), "--runner", runner, "--exit-when-finished"]
+    worker.env = dict(sanitizer_env(), STUDYD_URL=studyd.url)
+    worker.start()
+    assert worker.wait() == 0
+    assert states(studyd, "s") == ["complete"]
