@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: MIT */
+/* What requests are judged by and answered from. Owned by main, which changes it between two turns of the
+ * loop. */
+#pragma once
+
+#include "daemon/http/auth.h"
+#include "daemon/study/study.h"
+#include "proto/options.h"
+#include "proto/problem.h"
+
+struct http_context {
+    struct studies *studies;
+    const char *store_name;     /* for the status page; without a password */
+    const struct auth *auth;    /* NULL: there are no tokens, everybody is admin */
+    struct option_list hosts;   /* borrowed: names in Host headers that are ours, besides loopback */
+    struct option_list listen;  /* borrowed: addresses that are ours, as configured */
+    struct problem unavailable; /* why nothing but /healthz is served; PROBLEM_NONE while we serve */
+};

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* Drives libmicrohttpd's epoll from libuv: readable, timed out, or woken. */
+#include "daemon/http/listener.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proto/log.h"
+#include "proto/memory.h"
+#include "proto/require.h"
+
+#define CONNECTION_MEMORY_BYTES (16 * 1024) /* headers have to fit */
+#define IDLE_TIMEOUT_S 75                   /* of a connection that says nothing; a suspended one has none */
+
+struct listener {
+    struct MHD_Daemon *mhd;
+    void *user;
+    struct address address;
+    uv_poll_t poll;   /* of libmicrohttpd's epoll */
+    uv_timer_t timer; /* its next deadline, or "at once" */
+    bool was_woken;   /* since the last run */
+    int n_handles;
+};
+
+static void log_mhd(void *, const char *format, va_list arguments)
+{
+    char text[512];
+
+    vsnprintf(text, sizeof text, format, arguments);
+    text[strcspn(text, "\n")] = '\0';
+    log_debug("http: %s", text);
+}
+
+/* ---- the socket ---- */
+
+static int open_socket(const struct address *address)
+{
+    const struct sockaddr *name = (const struct sockaddr *)&address->storage;
+    int on = 1, fd = socket(name->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (fd < 0)
+        return -1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (name->sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+    if (bind(fd, name, address->size) == 0 && listen(fd, SOMAXCONN) == 0)
+        return fd;
+
+    int error = errno;
+
+    close(fd);
+    errno = error;
+    return -1;
+}
+
+static int listen_problem(const struct address *address, struct problem *problem)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    int error = errno;
+
+    address_format(address, text);
+    return problem_set(problem, PROBLEM_INVALID, "listen", "cannot listen on %s: %s%s", text, strerror(error),
+                       error == EADDRINUSE
+                           ? "; is studyd running already? --listen takes another port, or 0 for a free one"
+                           : "");
+}
+
+/* ---- running ---- */
+
+static void timer_cb(uv_timer_t *timer);
+
+static void listener_run(struct listener *listener)
+{
+    MHD_UNSIGNED_LONG_LONG timeout_ms;
+
+    listener->was_woken = false;
+    MHD_run(listener->mhd);
+    if (listener->was_woken)
+        return; /* from within: the timer is set to "at once" */
+    if (MHD_get_timeout(listener->mhd, &timeout_ms) == MHD_YES)
+        uv_timer_start(&listener->timer, timer_cb, timeout_ms, 0);
+    else
+        uv_timer_stop(&listener->timer);
+}
+
+static void timer_cb(uv_timer_t *timer)
+{
+    listener_run(timer->data);
+}
+
+static void poll_cb(uv_poll_t *poll, int, int)
+{
+    listener_run(poll->data);
+}
+
+void listener_wake(struct listener *listener)
+{
+    listener->was_woken = true;
+    uv_timer_start(&listener->timer, timer_cb, 0, 0);
+}
+
+/* ---- beginning and end ---- */
+
+static struct MHD_Daemon *start_mhd(struct listener *listener, int fd, unsigned max_connections,
+                                    const struct listener_callbacks *callbacks)
+{
+    return MHD_start_daemon(
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+        callbacks->handle, listener, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL, /* this one must come first */
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, max_connections,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
+        (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_URI_LOG_CALLBACK, callbacks->begin, listener,
+        MHD_OPTION_NOTIFY_COMPLETED, callbacks->end, listener, MHD_OPTION_END);
+}
+
+struct listener *listener_new(uv_loop_t *loop, const struct address *address, unsigned max_connections,
+                              const struct listener_callbacks *callbacks, void *user, struct problem *problem)
+{
+    int fd = open_socket(address);
+
+    if (fd < 0) {
+        listen_problem(address, problem);
+        return NULL;
+    }
+
+    struct listener *listener = memory_new(sizeof *listener);
+
+    listener->user = user;
+    listener->address.size = sizeof listener->address.storage;
+    require(getsockname(fd, (struct sockaddr *)&listener->address.storage, &listener->address.size) == 0);
+    listener->mhd = start_mhd(listener, fd, max_connections, callbacks);
+    if (!listener->mhd) {
+        listen_problem(address, problem);
+        close(fd);
+        free(listener);
+        return NULL;
+    }
+
+    const union MHD_DaemonInfo *info = MHD_get_daemon_info(listener->mhd, MHD_DAEMON_INFO_EPOLL_FD);
+
+    listener->poll.data = listener->timer.data = listener;
+    listener->n_handles = 2;
+    require(uv_timer_init(loop, &listener->timer) == 0);
+    require(uv_poll_init(loop, &listener->poll, info->epoll_fd) == 0);
+    require(uv_poll_start(&listener->poll, UV_READABLE, poll_cb) == 0);
+    return listener;
+}
+
+void *listener_user(const struct listener *listener)
+{
+    return listener->user;
+}
+
+const struct address *listener_address(const struct listener *listener)
+{
+    return &listener->address;
+}
+
+void listener_quiesce(struct listener *listener)
+{
+    int fd = MHD_quiesce_daemon(listener->mhd);
+
+    if (fd >= 0)
+        close(fd);
+}
+
+static void closed_cb(uv_handle_t *handle)
+{
+    struct listener *listener = handle->data;
+
+    if (--listener->n_handles == 0)
+        free(listener);
+}
+
+void listener_close(struct listener *listener)
+{
+    uv_close((uv_handle_t *)&listener->poll, closed_cb);
+    uv_close((uv_handle_t *)&listener->timer, closed_cb);
+    MHD_stop_daemon(listener->mhd);
+}

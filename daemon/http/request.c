@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: MIT */
+/* What a handler reads from a request, and how it answers. */
+#include "daemon/http/request.h"
+
+#include <errno.h>
+#include <microhttpd.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "daemon/http/listener.h"
+#include "daemon/http/problem_json.h"
+#include "proto/memory.h"
+#include "proto/require.h"
+
+const char *request_header(const struct request *request, const char *name)
+{
+    return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
+}
+
+bool request_accepts(const struct request *request, const char *media_type)
+{
+    const char *accept = request_header(request, "Accept");
+    size_t length = strlen(media_type);
+
+    for (; accept; accept = strchr(accept, ',')) {
+        accept += strspn(accept, ", \t");
+        if (strncasecmp(accept, media_type, length) == 0 && strchr(",; \t", accept[length]))
+            return true;
+    }
+    return false;
+}
+
+const char *request_parameter(const struct request *request, const char *name)
+{
+    size_t place = 0;
+
+    return uri_next_value(&request->uri, name, &place);
+}
+
+int request_read_int(const struct request *request, const char *name, int64_t low, int64_t high,
+                     int64_t fallback, int64_t *number, struct problem *problem)
+{
+    const char *text = request_parameter(request, name);
+    char *end;
+
+    *number = fallback;
+    if (!text)
+        return 0;
+    errno = 0;
+    *number = strtoll(text, &end, 10);
+    if (strchr("-0123456789", *text) && end != text && !*end && errno == 0 && *number >= low &&
+        *number <= high)
+        return 0;
+    return problem_set(problem, PROBLEM_INVALID, name,
+                       "%s must be a whole number from %lld to %lld, and is \"%.40s\"", name, (long long)low,
+                       (long long)high, text);
+}
+
+int request_read_bool(const struct request *request, const char *name, bool *value, struct problem *problem)
+{
+    const char *text = request_parameter(request, name);
+
+    *value = text && strcmp(text, "true") == 0;
+    if (!text || *value || strcmp(text, "false") == 0)
+        return 0;
+    return problem_set(problem, PROBLEM_INVALID, name, "%s must be true or false, and is \"%.40s\"", name,
+                       text);
+}
+
+struct study *request_study(struct request *request)
+{
+    const char *name = request->arguments[0];
+    struct study *study = studies_find(request->context->studies, name);
+    struct problem problem = {};
+
+    if (study)
+        return study;
+    problem_set(&problem, PROBLEM_NOT_FOUND, "study",
+                "there is no study \"%.255s\"; GET /v1/studies lists all", name);
+    request_refuse(request, &problem);
+    return NULL;
+}
+
+/* -1 for what is no number of a trial. */
+static int64_t parse_number(const char *text)
+{
+    size_t length = strlen(text);
+
+    return length > 0 && length <= 18 && strspn(text, "0123456789") == length ? strtoll(text, NULL, 10) : -1;
+}
+
+struct study *request_study_and_trial(struct request *request, int64_t *number)
+{
+    struct study *study = request_study(request);
+    struct trial_view view;
+    struct problem problem = {};
+
+    if (!study)
+        return NULL;
+    *number = parse_number(request->arguments[1]);
+    if (*number >= 0 && study_get_trial(study, *number, &view) == 0)
+        return study;
+    problem_set(&problem, PROBLEM_NOT_FOUND, "number", "the study \"%.255s\" has no trial \"%.40s\"",
+                request->arguments[0], request->arguments[1]);
+    request_refuse(request, &problem);
+    return NULL;
+}
+
+bool request_is_gone(const struct request *request)
+{
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+    struct pollfd poll_fd = {.fd = info->connect_fd, .events = POLLRDHUP};
+
+    return poll(&poll_fd, 1, 0) > 0;
+}
+
+void request_add_header(struct request *request, const char *name, const char *value)
+{
+    require(request->n_headers < REQUEST_MAX_HEADERS);
+    request->headers[request->n_headers].name = name;
+    request->headers[request->n_headers++].value = memory_strdup(value);
+}
+
+void request_answer(struct request *request, int status, const char *content_type)
+{
+    require(request->status == 0);
+    request->status = status;
+    request->content_type = content_type;
+    if (!request->is_suspended)
+        return;
+    request->is_suspended = false;
+    MHD_resume_connection(request->connection);
+    listener_wake(request->listener);
+}
+
+void request_answer_json(struct request *request, int status)
+{
+    buffer_append_char(&request->answer, '\n');
+    request_answer(request, status, "application/json");
+}
+
+void request_refuse(struct request *request, const struct problem *problem)
+{
+    const struct problem_info *info = problem_info(problem->type);
+    char seconds[16];
+
+    if (info->retry_after_s) {
+        snprintf(seconds, sizeof seconds, "%d", info->retry_after_s);
+        request_add_header(request, "Retry-After", seconds);
+    }
+    if (problem->type == PROBLEM_UNAUTHORIZED)
+        request_add_header(request, "WWW-Authenticate", "Bearer realm=\"studyd\"");
+    buffer_clear(&request->answer);
+    problem_put_json(problem, &request->answer);
+    request_answer(request, info->status, "application/problem+json");
+}

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* The HTTP server: the lives of requests, between libmicrohttpd and the handlers. Loop thread only. */
+#pragma once
+
+#include <stddef.h>
+#include <uv.h>
+
+#include "daemon/http/address.h"
+#include "daemon/http/context.h"
+#include "proto/problem.h"
+
+struct server;
+
+/* `context` outlives the server. */
+[[nodiscard]] struct server *server_new(uv_loop_t *loop, const struct http_context *context);
+/* Serves on one more address. 0, or -1 with `problem`. */
+[[nodiscard]] int server_listen(struct server *server, const struct address *address,
+                                unsigned max_connections, struct problem *problem);
+size_t server_n_addresses(const struct server *server);
+/* The real one, where port 0 was asked for. */
+const struct address *server_address(const struct server *server, size_t index);
+/* Takes no new connections; open requests go on, and each answer ends its connection. `drained` comes
+ * whenever the last open request has ended: from within libmicrohttpd, where server_close() must not be
+ * called. */
+void server_drain(struct server *server, void (*drained)(void *user), void *user);
+/* Requests whose last byte is not sent yet. */
+size_t server_open_requests(const struct server *server);
+/* Ends all connections, and frees; no request may wait for its handler's answer. The loop must turn
+ * afterwards. */
+void server_close(struct server *server);
