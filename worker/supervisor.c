@@ -366,12 +366,21 @@ static void make_poller(struct supervisor *supervisor)
     supervisor->poller = poller_new(&host);
 }
 
+/* Started under nohup, say: a hang-up is then not for us. */
+static bool is_ignored(int number)
+{
+    struct sigaction action;
+
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
 static void watch_outside(struct supervisor *supervisor)
 {
     for (size_t i = 0; i < N_SIGNALS; i++) {
         require(uv_signal_init(&supervisor->loop, &supervisor->signals[i]) == 0);
         supervisor->signals[i].data = supervisor;
-        uv_signal_start(&supervisor->signals[i], signal_cb, stop_signals[i]);
+        if (!is_ignored(stop_signals[i]))
+            uv_signal_start(&supervisor->signals[i], signal_cb, stop_signals[i]);
     }
     require(uv_timer_init(&supervisor->loop, &supervisor->idle_timer) == 0);
     require(uv_timer_init(&supervisor->loop, &supervisor->stop_timer) == 0);

@@ -123,7 +123,7 @@ def test_a_runner_that_is_not_here(studyd, start_worker, runner):
 
 WRONG = {
     "no coordinator": ([], "where is studyd?"),
-    "bad URL": (["--coordinator", "localhost:8090"], 'is no coordinator\'s URL'),
+    "bad URL": (["--coordinator", "localhost:8090", "--runner", "r=x"], 'is no coordinator\'s URL'),
     "unknown option": (["--coordinator", "http://a", "--slot", "2"], "unknown option --slot; did you mean --slots?"),
     "bad number": (["--coordinator", "http://a", "--slots", "many"], "--slots must be a whole number"),
     "bad GPUs": (["--coordinator", "http://a", "--gpus", "0,0"], "list of different GPUs"),
