@@ -12,6 +12,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "proto/json_write.h"
+
 static int fail(struct buffer *error, const char *doing, const char *path)
 {
     buffer_printf(error, "cannot %s %s: %s", doing, path, strerror(errno));
@@ -88,6 +90,24 @@ static int replace_file(const char *path, const char *bytes, size_t size, struct
     return -1;
 }
 
+/* A member a line; numbers read back equal. */
+static void put_readable(const json_t *object, struct buffer *out)
+{
+    const char *key, *separator = "{\n  ";
+    json_t *value;
+    json_object_foreach ((json_t *)object, key, value) {
+        struct json_writer name, content;
+        buffer_append_text(out, separator);
+        json_writer_init(&name, out);
+        json_put_string(&name, key);
+        buffer_append_text(out, ": ");
+        json_writer_init(&content, out);
+        json_put_value(&content, value);
+        separator = ",\n  ";
+    }
+    buffer_append_text(out, "\n}\n");
+}
+
 static int write_best(const char *study_dir, const struct model_record *record, const char *model,
                       struct buffer *error)
 {
@@ -96,9 +116,9 @@ static int write_best(const char *study_dir, const struct model_record *record, 
     json_t *best = json_pack("{s:s, s:I, s:s, s:f}", "study", record->study, "trial",
                              (json_int_t)record->number, "model", model, "value", record->value);
     json_object_update(best, record->details);
-    char *text = json_dumps(best, JSON_INDENT(2) | JSON_ENSURE_ASCII);
-    int status = replace_file(path.data, text, strlen(text), error);
-    free(text);
+    BUFFER_AUTO struct buffer text = {0};
+    put_readable(best, &text);
+    int status = replace_file(path.data, text.data, text.size, error);
     json_decref(best);
     return status;
 }

@@ -59,6 +59,7 @@ static enum verdict read_verdict(const char *line, size_t size)
     return command == COMMAND_CONTINUE ? TRAIN_ON : command == COMMAND_PRUNE ? TRAIN_PRUNE : TRAIN_ABANDON;
 }
 
+/* The input's end means that no further trial comes; the one under way goes on, unless it needs an answer. */
 static enum verdict next_verdict(struct session *session, bool may_wait)
 {
     char *line;
@@ -67,7 +68,7 @@ static enum verdict next_verdict(struct session *session, bool may_wait)
     case LINE_NONE:
         return TRAIN_ON;
     case LINE_END:
-        return TRAIN_ABANDON;
+        return may_wait ? TRAIN_ABANDON : TRAIN_ON;
     case LINE_READY:
         break;
     }
