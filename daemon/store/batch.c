@@ -148,6 +148,42 @@ static void lock_studies(struct batch *batch)
     }
 }
 
+static int64_t changed_trial(const struct store_record *record)
+{
+    switch (record->change) {
+    case STORE_START_TRIAL:
+    case STORE_RELEASE_TRIAL:
+    case STORE_FINISH_TRIAL: return record->trial.trial_id;
+    case STORE_REPORT: return record->report.trial_id;
+    default: return 0;
+    }
+}
+
+/* Holds the studies of those trials that somebody else has locked. */
+static void lock_trials(struct batch *batch)
+{
+    BUFFER_AUTO struct buffer all = {0};
+    BUFFER_AUTO struct buffer locked = {0};
+    for (size_t i = 0; i < batch->n; i++) {
+        int64_t trial_id = changed_trial(batch->records[i]);
+        if (trial_id)
+            buffer_printf(&all, "%s%lld", all.size ? "," : "", (long long)trial_id);
+    }
+    if (!all.size)
+        return;
+    sql_query(batch->sql, "SELECT trial_id FROM trials WHERE trial_id IN (%s) ORDER BY trial_id%s", buffer_text(&all),
+              batch->sql->driver->for_update);
+    while (sql_next(batch->sql))
+        buffer_printf(&locked, "%lld,", (long long)sql_int(batch->sql, 0));
+    sql_query(batch->sql, "SELECT DISTINCT study_id FROM trials WHERE trial_id IN (%s) AND trial_id NOT IN (%s0)",
+              buffer_text(&all), buffer_text(&locked));
+    while (sql_next(batch->sql)) {
+        struct batch_study *study = study_of_row(batch);
+        if (study)
+            study->is_held = true;
+    }
+}
+
 /* Takes in the trials that others added behind the last one that we know. */
 static void read_strangers(struct batch *batch, struct batch_study *study, struct trial_list *list)
 {
@@ -258,6 +294,8 @@ static enum batch_outcome give_up(struct batch *batch)
 static void write_all(struct batch *batch)
 {
     lock_studies(batch);
+    if (batch->is_careful)
+        lock_trials(batch);
     for (size_t i = 0; i < batch->n_studies; i++)
         if (batch->studies[i].wants_lock)
             number_trials(batch, &batch->studies[i]);

@@ -29,7 +29,7 @@ enum batch_outcome {
 struct batch_study {
     struct known_study *known; /* borrowed */
     bool wants_lock, is_locked, is_gone;
-    bool is_held;        /* somebody else has the study locked: its records wait */
+    bool is_held;        /* somebody else has a row of the study locked: its records wait */
     bool has_row, is_deleted;
     const char *uid;     /* borrowed from a record */
     const char *spec_json; /* attached in this batch; or NULL */
@@ -43,6 +43,7 @@ struct batch {
     struct known *known;
     struct store_record **records; /* in queue order */
     size_t n;
+    bool is_careful; /* somebody is in the way: waits for no lock, but holds the studies whose rows others have locked */
     size_t n_studies;
     struct batch_study *studies; /* owned, in ascending study_id */
     bool is_look_only; /* nothing to commit */

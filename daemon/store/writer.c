@@ -38,7 +38,8 @@ struct writer {
     bool has_served, is_away;
     /* Of the round under way. */
     struct id_set refused, held; /* studies */
-    bool is_idle; /* nothing came of the last round: its records are all held */
+    bool is_idle;    /* nothing came of the last round: its records are all held */
+    bool is_careful; /* somebody had rows locked in the last round */
     unsigned rounds;
 };
 
@@ -234,6 +235,7 @@ static enum batch_outcome try_batch(struct writer *writer, struct batch *batch)
     enum batch_outcome outcome = BATCH_RETRY;
     for (int tries = 0; outcome == BATCH_RETRY && tries < MAX_TRIES; tries++) {
         batch->sql = writer->sql;
+        batch->is_careful = tries > 0 || writer->is_careful;
         outcome = batch_try(batch);
         if (outcome != BATCH_LOST)
             continue;
@@ -341,6 +343,7 @@ static void hand_back(struct writer *writer, struct item *items, size_t n)
     uv_mutex_unlock(&store->mutex);
     uv_async_send(&store->async);
     writer->is_idle = n_kept == n;
+    writer->is_careful = n_kept > 0;
     id_set_clear(&writer->refused);
     id_set_clear(&writer->held);
 }
