@@ -196,6 +196,14 @@ static void async_cb(uv_async_t *async)
     uv_close((uv_handle_t *)async, close_cb);
 }
 
+int store_check_url(const char *url, struct problem *problem)
+{
+    struct sql_address address;
+    int result = sql_address_read(&address, url, NULL, problem);
+    sql_address_deinit(&address);
+    return result;
+}
+
 struct store *store_new(uv_loop_t *loop, const char *url, const char *password, const struct store_sink *sink,
                         const struct store_observer *observer, struct problem *problem)
 {

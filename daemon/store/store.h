@@ -219,6 +219,8 @@ struct store;
 [[nodiscard]] struct store *store_new(uv_loop_t *loop, const char *url, const char *password,
                                       const struct store_sink *sink, const struct store_observer *observer,
                                       struct problem *problem);
+/* Is the URL valid? Touches nothing. 0, or -1 with `problem`. */
+[[nodiscard]] int store_check_url(const char *url, struct problem *problem);
 /* Queues. 0; or -1 where the store is away or its queue is full: the record was not taken, `done` will not come. */
 [[nodiscard]] int store_submit(struct store *store, struct store_record *record);
 /* 0, or -1 where the store is away. */
