@@ -1,1 +1,83 @@
-int main(void) { return 0; }
+/* SPDX-License-Identifier: MIT */
+/* studyd's command line: what is answered at once, and else the daemon. */
+#include <stdio.h>
+
+#include "daemon/config.h"
+#include "daemon/daemon.h"
+#include "daemon/http/auth.h"
+#include "daemon/store/store.h"
+#include "proto/buffer.h"
+#include "proto/log.h"
+
+static enum exit_code refuse(const struct problem *problem)
+{
+    fprintf(stderr, "studyd: %s\n", problem->detail);
+    return EXIT_SETTINGS;
+}
+
+static enum exit_code print(void (*put)(struct buffer *out))
+{
+    BUFFER_AUTO struct buffer text = {};
+
+    put(&text);
+    return fputs(buffer_text(&text), stdout) < 0 || fflush(stdout) ? EXIT_FAILED : EXIT_STOPPED;
+}
+
+static void put_version(struct buffer *out)
+{
+    buffer_append_text(out, "studyd " STUDYD_VERSION "\n");
+}
+
+static enum exit_code new_token(const struct config *config, struct problem *problem)
+{
+    char token[AUTH_TOKEN_SIZE];
+
+    if (auth_add_token(config->token_file, config->new_token, token, problem))
+        return refuse(problem);
+    puts(token);
+    fprintf(stderr, "studyd: this %s token is shown only now; a running studyd takes it in on SIGHUP\n",
+            config->new_token);
+    return EXIT_STOPPED;
+}
+
+static enum exit_code check_config(const struct config *config, struct problem *problem)
+{
+    struct auth *auth = config->token_file ? auth_load(config->token_file, problem) : NULL;
+
+    auth_free(auth);
+    if ((config->token_file && !auth) || store_check_url(config->store, problem))
+        return refuse(problem);
+    puts("studyd: the settings are valid");
+    return EXIT_STOPPED;
+}
+
+static enum exit_code run(struct config *config, int argc, char **argv)
+{
+    struct problem problem = {};
+
+    if (config_read(config, argc, argv, &problem))
+        return refuse(&problem);
+    if (config->help)
+        return print(config_put_help);
+    if (config->version)
+        return print(put_version);
+    if (config->sample_config)
+        return print(config_put_sample);
+    if (config->new_token)
+        return new_token(config, &problem);
+    if (config->check_config)
+        return check_config(config, &problem);
+    return daemon_run(config, argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    struct config config = {};
+
+    log_open("studyd");
+
+    enum exit_code exit_code = run(&config, argc, argv);
+
+    config_deinit(&config);
+    return (int)exit_code;
+}

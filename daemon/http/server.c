@@ -24,8 +24,6 @@ struct server {
     struct listener **listeners; /* owned */
     size_t n_open;               /* requests */
     bool is_draining;
-    void (*drained)(void *user); /* NULL: nobody waits */
-    void *user;
 };
 
 /* ---- a request begins ---- */
@@ -158,8 +156,6 @@ static void end_cb(void *cls, struct MHD_Connection *, void **request_cls,
     request_free(request);
     *request_cls = NULL;
     server->n_open--;
-    if (server->n_open == 0 && server->drained)
-        server->drained(server->user);
 }
 
 /* ---- the server ---- */
@@ -199,11 +195,9 @@ const struct address *server_address(const struct server *server, size_t index)
     return listener_address(server->listeners[index]);
 }
 
-void server_drain(struct server *server, void (*drained)(void *user), void *user)
+void server_drain(struct server *server)
 {
     server->is_draining = true;
-    server->drained = drained;
-    server->user = user;
     for (size_t i = 0; i < server->n_listeners; i++)
         listener_quiesce(server->listeners[i]);
 }
@@ -215,7 +209,6 @@ size_t server_open_requests(const struct server *server)
 
 void server_close(struct server *server)
 {
-    server->drained = NULL;
     for (size_t i = 0; i < server->n_listeners; i++)
         listener_close(server->listeners[i]);
     require(server->n_open == 0);

@@ -19,10 +19,8 @@ struct server;
 size_t server_n_addresses(const struct server *server);
 /* The real one, where port 0 was asked for. */
 const struct address *server_address(const struct server *server, size_t index);
-/* Takes no new connections; open requests go on, and each answer ends its connection. `drained` comes
- * whenever the last open request has ended: from within libmicrohttpd, where server_close() must not be
- * called. */
-void server_drain(struct server *server, void (*drained)(void *user), void *user);
+/* Takes no new connections; open requests go on, and each answer ends its connection. */
+void server_drain(struct server *server);
 /* Requests whose last byte is not sent yet. */
 size_t server_open_requests(const struct server *server);
 /* Ends all connections, and frees; no request may wait for its handler's answer. The loop must turn

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: MIT */
+/* Wires the rooms together, and takes them apart in order. */
+#include "daemon/daemon.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <uv.h>
+
+#include "daemon/http/auth.h"
+#include "daemon/http/server.h"
+#include "daemon/ports.h"
+#include "daemon/service.h"
+#include "daemon/store/store.h"
+#include "daemon/study/study.h"
+#include "proto/buffer.h"
+#include "proto/log.h"
+#include "proto/require.h"
+
+#define OTHER_FILES 64 /* that are open besides connections */
+
+/* How long each stage of a stop waits at most. */
+#define DRAIN_MS 5000       /* for open requests */
+#define STORE_GRACE_MS 5000 /* for the changes in the store's queue */
+#define FLUSH_MS 1000       /* for the answers to those */
+#define STOP_TURN_MS 20     /* how often it looks */
+
+/* A stop goes down this list. */
+enum stage {
+    STAGE_RUNNING,
+    STAGE_DRAINING, /* no new requests; long polls are sent away, the others finish */
+    STAGE_STORING,  /* the store writes what is queued, and closes */
+    STAGE_FLUSHING, /* the last answers go out */
+    STAGE_ENDED,    /* all is closed; the loop runs out */
+};
+
+struct daemon {
+    struct config *config; /* borrowed */
+    int argc;
+    char **argv;
+    uv_loop_t loop;
+    struct service service;
+    struct ports ports;
+    struct studies *studies;
+    struct store *store; /* NULL before it is opened and after it is closed */
+    struct auth *auth;   /* NULL: no token file */
+    struct http_context http;
+    struct server *server;
+    bool is_loaded, is_announced;
+
+    enum stage stage;
+    uv_timer_t stop_timer;
+    uint64_t stage_ends_ms;
+    enum exit_code exit_code;
+};
+
+/* Why nothing is served. The newest reason replaces the one before. */
+__attribute__((format(printf, 3, 4))) static void
+set_unavailable(struct daemon *daemon, enum problem_type type, const char *format, ...)
+{
+    char reason[400];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(reason, sizeof reason, format, arguments);
+    va_end(arguments);
+    daemon->http.unavailable = (struct problem){};
+    problem_set(&daemon->http.unavailable, type, "", "%s", reason);
+}
+
+/* ---- stop ---- */
+
+static void closed_cb(void *user)
+{
+    struct daemon *daemon = user;
+
+    daemon->store = NULL;
+}
+
+static void enter_stage(struct daemon *daemon, enum stage stage, uint64_t limit_ms)
+{
+    daemon->stage = stage;
+    daemon->stage_ends_ms = uv_now(&daemon->loop) + limit_ms;
+}
+
+static void end(struct daemon *daemon)
+{
+    daemon->stage = STAGE_ENDED;
+    server_close(daemon->server);
+    ports_close(&daemon->ports);
+    service_close(&daemon->service);
+    uv_close((uv_handle_t *)&daemon->stop_timer, NULL);
+}
+
+static void stop_timer_cb(uv_timer_t *timer)
+{
+    struct daemon *daemon = timer->data;
+    bool is_late = uv_now(&daemon->loop) >= daemon->stage_ends_ms;
+    bool is_quiet = is_late || server_open_requests(daemon->server) == 0;
+    /* What was begun always comes back, and its request must not go before. */
+    bool is_done = studies_open_calls(daemon->studies) == 0 && daemon->ports.pool.n_jobs == 0;
+
+    if (daemon->stage == STAGE_DRAINING && is_quiet) {
+        enter_stage(daemon, STAGE_STORING, 0);
+        daemon->ports.store = NULL;
+        if (daemon->store)
+            store_close(daemon->store, STORE_GRACE_MS, closed_cb, daemon);
+    } else if (daemon->stage == STAGE_STORING && !daemon->store) {
+        enter_stage(daemon, STAGE_FLUSHING, FLUSH_MS);
+    } else if (daemon->stage == STAGE_FLUSHING && is_quiet && is_done) {
+        end(daemon);
+    }
+}
+
+static void begin_stop(struct daemon *daemon, enum exit_code exit_code)
+{
+    if (daemon->stage != STAGE_RUNNING)
+        return;
+    daemon->exit_code = exit_code;
+    service_notify_stopping();
+    log_info("stopping requests=%zu", server_open_requests(daemon->server));
+    set_unavailable(daemon, PROBLEM_STOPPING,
+                    "studyd is stopping; it may be back soon, or another one may have taken over");
+    server_drain(daemon->server);
+    if (daemon->is_loaded)
+        studies_stop(daemon->studies);
+    enter_stage(daemon, STAGE_DRAINING, DRAIN_MS);
+    uv_timer_start(&daemon->stop_timer, stop_timer_cb, 0, STOP_TURN_MS);
+}
+
+static void stop_cb(void *user, bool is_second)
+{
+    if (is_second) {
+        log_warning("told to stop a second time: ending at once; all that was acknowledged is stored");
+        _exit(EXIT_FAILED);
+    }
+    begin_stop(user, EXIT_STOPPED);
+}
+
+/* ---- the store says ---- */
+
+static void announce(struct daemon *daemon)
+{
+    char address[ADDRESS_TEXT_SIZE];
+
+    if (daemon->is_announced)
+        return;
+    daemon->is_announced = true;
+    for (size_t i = 0; i < server_n_addresses(daemon->server); i++) {
+        address_format(server_address(daemon->server, i), address);
+        fprintf(stderr, "studyd: listening on http://%s\n", address);
+    }
+    service_notify_ready();
+}
+
+static void standby_cb(void *user, const char *owner)
+{
+    struct daemon *daemon = user;
+
+    if (daemon->stage != STAGE_RUNNING)
+        return;
+    log_info("standby: %s owns the database %s; waiting to take over", owner, store_name(daemon->store));
+    set_unavailable(daemon, PROBLEM_STANDBY, "another studyd owns the database: %s", owner);
+    service_notify_status("standby: %s owns the database", owner);
+    announce(daemon);
+}
+
+static void loaded_cb(void *user)
+{
+    struct daemon *daemon = user;
+
+    if (daemon->stage != STAGE_RUNNING)
+        return;
+    daemon->is_loaded = true;
+    studies_loaded(daemon->studies);
+    daemon->http.unavailable = (struct problem){};
+    log_info("serving studies=%zu store=\"%s\"", studies_count(daemon->studies), store_name(daemon->store));
+    service_notify_status("serving, %s", store_name(daemon->store));
+    announce(daemon);
+}
+
+static void away_cb(void *user, bool is_away, const char *why)
+{
+    struct daemon *daemon = user;
+
+    if (is_away)
+        log_warning("the database %s cannot be reached: %s; trying again until it can",
+                    store_name(daemon->store), why);
+    else
+        log_info("the database %s is back", store_name(daemon->store));
+    if (daemon->stage != STAGE_RUNNING)
+        return;
+    service_notify_status("%s, %s", is_away ? "the database cannot be reached" : "serving",
+                          store_name(daemon->store));
+    if (daemon->is_loaded)
+        studies_store_away(daemon->studies, is_away);
+    else if (is_away)
+        set_unavailable(daemon, PROBLEM_STORE_AWAY, "the database cannot be reached: %s", why);
+}
+
+static void failed_cb(void *user, int exit_code, const char *why)
+{
+    log_error("the database %s: %s", store_name(((struct daemon *)user)->store), why);
+    begin_stop(user, (enum exit_code)exit_code);
+}
+
+/* ---- reload ---- */
+
+static int load_auth(const struct config *config, struct auth **auth, struct problem *problem)
+{
+    *auth = NULL;
+    if (!config->token_file)
+        return 0;
+    *auth = auth_load(config->token_file, problem);
+    return *auth ? 0 : -1;
+}
+
+/* What requests are judged by, from the settings as they are now. */
+static void use_settings(struct daemon *daemon, struct auth *auth)
+{
+    auth_free(daemon->auth);
+    daemon->auth = auth;
+    daemon->http.auth = auth;
+    daemon->http.hosts = daemon->config->hosts;
+    daemon->http.listen = daemon->config->listen;
+    log_set_level((enum log_level)daemon->config->log_level);
+}
+
+/* All is valid, and taken over; or nothing is. */
+static int reload(struct daemon *daemon, struct buffer *restart, struct problem *problem)
+{
+    struct config fresh = {};
+    struct auth *auth = NULL;
+    int result = -1;
+
+    if (config_read(&fresh, daemon->argc, daemon->argv, problem) == 0 &&
+        load_auth(&fresh, &auth, problem) == 0 &&
+        config_reload(daemon->config, &fresh, restart, problem) == 0) {
+        use_settings(daemon, auth);
+        result = 0;
+    } else {
+        auth_free(auth);
+    }
+    config_deinit(&fresh);
+    return result;
+}
+
+static void reload_cb(void *user)
+{
+    struct daemon *daemon = user;
+    BUFFER_AUTO struct buffer restart = {};
+    struct problem problem = {};
+
+    if (daemon->stage != STAGE_RUNNING)
+        return;
+    service_notify_reloading();
+    if (reload(daemon, &restart, &problem))
+        log_error("the settings were not read again, the old ones stay: %s", problem.detail);
+    else if (restart.size)
+        log_warning("the settings were read again; a restart is needed for %s", buffer_text(&restart));
+    else
+        log_info("the settings were read again");
+    service_notify_ready();
+}
+
+/* ---- start ---- */
+
+static void raise_file_limit(const struct config *config)
+{
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)config->max_connections * config->listen.n_items + OTHER_FILES;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit))
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < wanted)
+        log_warning("%llu files can be open at a time; %llu are needed for max_connections = %lld "
+                    "(LimitNOFILE=, ulimit -n)",
+                    (unsigned long long)limit.rlim_cur, (unsigned long long)wanted,
+                    (long long)config->max_connections);
+}
+
+static int listen_all(struct daemon *daemon, struct problem *problem)
+{
+    const struct config *config = daemon->config;
+
+    for (size_t i = 0; i < config->listen.n_items; i++) {
+        struct address address;
+
+        if (address_parse(&address, config->listen.items[i], problem) ||
+            server_listen(daemon->server, &address, (unsigned)config->max_connections, problem))
+            return -1;
+    }
+    return 0;
+}
+
+static int open_store(struct daemon *daemon, struct problem *problem)
+{
+    const struct config *config = daemon->config;
+    const struct store_sink sink = studies_sink(daemon->studies);
+    const struct store_observer observer = {
+        .user = daemon, .standby = standby_cb, .loaded = loaded_cb, .away = away_cb, .failed = failed_cb};
+
+    daemon->store = store_new(&daemon->loop, config->store, config->password, &sink, &observer, problem);
+    if (!daemon->store)
+        return -1;
+    daemon->ports.store = daemon->store;
+    daemon->http.store_name = store_name(daemon->store);
+    return 0;
+}
+
+static void build(struct daemon *daemon)
+{
+    const struct service_callbacks callbacks = {.user = daemon, .stop = stop_cb, .reload = reload_cb};
+    struct study_ports study_ports;
+
+    require(uv_loop_init(&daemon->loop) == 0);
+    daemon->stop_timer.data = daemon;
+    require(uv_timer_init(&daemon->loop, &daemon->stop_timer) == 0);
+    service_start(&daemon->service, &daemon->loop, &callbacks);
+    ports_init(&daemon->ports, &daemon->loop);
+    study_ports = ports_for_studies(&daemon->ports);
+    daemon->studies = daemon->ports.studies = studies_new(&study_ports);
+    daemon->http.studies = daemon->studies;
+    set_unavailable(daemon, PROBLEM_STORE_AWAY, "the studies are being loaded");
+    daemon->server = server_new(&daemon->loop, &daemon->http);
+}
+
+static enum exit_code start(struct daemon *daemon, struct problem *problem)
+{
+    struct auth *auth;
+
+    if (load_auth(daemon->config, &auth, problem))
+        return EXIT_SETTINGS;
+    use_settings(daemon, auth);
+    raise_file_limit(daemon->config);
+    if (config_make_state_dir(daemon->config, problem) || listen_all(daemon, problem))
+        return EXIT_FAILED;
+    return open_store(daemon, problem) ? EXIT_SETTINGS : EXIT_STOPPED;
+}
+
+enum exit_code daemon_run(struct config *config, int argc, char **argv)
+{
+    struct daemon daemon = {.config = config, .argc = argc, .argv = argv};
+    struct problem problem = {};
+
+    build(&daemon);
+
+    enum exit_code exit_code = start(&daemon, &problem);
+
+    if (exit_code != EXIT_STOPPED) {
+        log_error("%s", problem.detail);
+        begin_stop(&daemon, exit_code);
+    }
+    uv_run(&daemon.loop, UV_RUN_DEFAULT);
+    require(daemon.stage == STAGE_ENDED);
+    studies_free(daemon.studies);
+    auth_free(daemon.auth);
+    require(uv_loop_close(&daemon.loop) == 0);
+    return daemon.exit_code;
+}
