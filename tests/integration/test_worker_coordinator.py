@@ -15,6 +15,13 @@ from harness.runners import spec, write_runner
 DROP = "drop"  # the answer is lost: the connection is closed without one
 
 
+def unique(pairs):
+    """An object without duplicate keys, as studyd demands."""
+    if len(dict(pairs)) < len(pairs):
+        raise ValueError(f"duplicate keys: {pairs}")
+    return dict(pairs)
+
+
 class Coordinator:
     """Hands out numbered trials of one study; `rules` may answer a request before the ordinary answer is made."""
 
@@ -26,7 +33,6 @@ class Coordinator:
         self.n_given = 0
         self.told = {}
         self.rules = []
-        self.release = threading.Event()  # ends every `hold`
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -37,7 +43,7 @@ class Coordinator:
                 self.answer(200, {"spec": spec()})
 
             def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])), object_pairs_hook=unique)
                 answer = outer.handle(self.path, body)
                 if answer == DROP:
                     self.close_connection = True
@@ -60,7 +66,6 @@ class Coordinator:
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
     def stop(self):
-        self.release.set()
         self.server.shutdown()
         self.server.server_close()
 
@@ -189,11 +194,13 @@ def test_reports_are_gathered_while_one_is_under_way(run, directory):
     assert [verb for verb, number, _ in server.requests if number == 0 and verb != "heartbeat"] == ["report", "report", "tell"]
 
 
+@pytest.mark.parametrize("status", [404, 409])
 @pytest.mark.parametrize("verb", ["report", "heartbeat"])
-def test_a_trial_that_was_handed_on(run, verb):
-    """409 for a report or a heartbeat: the trial is stopped and not told, its runner killed, the next trial is run."""
+def test_a_trial_that_is_not_ours_any_more(run, verb, status):
+    """Handed on, or gone with its study, says the answer to a report or a heartbeat: the trial is stopped and not told, its
+    runner killed, the next trial is run."""
     def supersede(its_verb, number, body, n_before):
-        return problem("lease-superseded", 409, "somebody else has it") if (its_verb, number) == (verb, 0) else None
+        return problem("lease-superseded", status, "somebody else has it") if (its_verb, number) == (verb, 0) else None
 
     server, worker = run("""
         if trial["number"] == 0:
