@@ -53,7 +53,7 @@ static void add_best(const struct study *study, struct text_table *table)
     size_t n = study_best(study, 1, &number);
 
     if (n == 0 || study_get_trial(study, number, &view))
-        text_table_add(table, " ");
+        text_table_add(table, "%s", "");
     else if (study_spec(study)->n_directions > 1)
         text_table_add(table, "%zu in front", n);
     else

@@ -46,6 +46,13 @@ void text_table_add(struct text_table *table, const char *format, ...)
         table->widths[column] = width_of(text);
 }
 
+static void end_line(struct buffer *out)
+{
+    while (out->size > 0 && out->data[out->size - 1] == ' ')
+        out->size--;
+    buffer_append_char(out, '\n');
+}
+
 static void put_cell(const struct text_table *table, size_t index, struct buffer *out)
 {
     size_t column = index % table->n_columns;
@@ -60,7 +67,7 @@ static void put_cell(const struct text_table *table, size_t index, struct buffer
     else
         buffer_printf(out, "%s%*s", text, padding + 2, "");
     if (is_last)
-        buffer_append_char(out, '\n');
+        end_line(out);
 }
 
 void text_table_put(const struct text_table *table, struct buffer *out)

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: MIT */
+/* Unit tests of tokens: the file, its errors, and what a header is worth. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "daemon/http/auth.h"
+
+static char path[] = "/tmp/test_auth.XXXXXX";
+
+static int set_up(void **)
+{
+    int file = mkstemp(path);
+
+    return file < 0 ? -1 : close(file);
+}
+
+static int tear_down(void **)
+{
+    return unlink(path);
+}
+
+static void write_file(const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static struct auth *load(void)
+{
+    struct problem problem = {};
+    struct auth *auth = auth_load(path, &problem);
+
+    assert_non_null(auth);
+    return auth;
+}
+
+static void assert_refused(const char *text, const char *detail)
+{
+    struct problem problem = {};
+
+    write_file(text);
+    assert_null(auth_load(path, &problem));
+    assert_string_equal(problem.field, "token_file");
+    assert_non_null(strstr(problem.detail, path));
+    assert_non_null(strstr(problem.detail, detail));
+}
+
+/* SHA-256 of "abc", from FIPS 180-2. */
+#define ABC "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+/* A token gives its line's role, under any spelling of the scheme; nothing else gives any. */
+static void test_header(void **)
+{
+    struct auth *auth;
+
+    write_file("# a comment\n\nworker " ABC " node 7\n");
+    auth = load();
+    assert_int_equal(auth_role(auth, "Bearer abc"), ROLE_WORKER);
+    assert_int_equal(auth_role(auth, "bearer abc"), ROLE_WORKER);
+    assert_int_equal(auth_role(auth, "Bearer abcd"), ROLE_NONE);
+    assert_int_equal(auth_role(auth, "Bearer "), ROLE_NONE);
+    assert_int_equal(auth_role(auth, "Bearer " ABC), ROLE_NONE);
+    assert_int_equal(auth_role(auth, "Basic abc"), ROLE_NONE);
+    assert_int_equal(auth_role(auth, "abc"), ROLE_NONE);
+    assert_int_equal(auth_role(auth, NULL), ROLE_NONE);
+    auth_free(auth);
+}
+
+/* Without a token file everybody is admin. */
+static void test_open(void **)
+{
+    assert_int_equal(auth_role(NULL, NULL), ROLE_ADMIN);
+}
+
+/* The same token on two lines has the higher role. */
+static void test_two_roles(void **)
+{
+    struct auth *auth;
+
+    write_file("admin " ABC "\nreader " ABC "\n");
+    auth = load();
+    assert_int_equal(auth_role(auth, "Bearer abc"), ROLE_ADMIN);
+    auth_free(auth);
+}
+
+/* What is wrong with a file is said with its line. */
+static void test_bad_files(void **)
+{
+    assert_refused("", "holds no token");
+    assert_refused("# only this\n", "holds no token");
+    assert_refused("reader " ABC "\nowner " ABC "\n",
+                   ":2: a line begins with reader, worker or admin, not with \"owner\"");
+    assert_refused("none " ABC "\n", "not with \"none\"");
+    assert_refused("reader\n", ":1: behind the role");
+    assert_refused("reader abc\n", ":1: behind the role");
+    assert_refused("reader " ABC "00\n", ":1: behind the role");
+}
+
+/* A file that is not there is named. */
+static void test_absent_file(void **)
+{
+    struct problem problem = {};
+
+    assert_null(auth_load("/nonexistent/tokens", &problem));
+    assert_non_null(strstr(problem.detail, "/nonexistent/tokens: No such file"));
+}
+
+/* New tokens are good for their role, differ, and stand behind an unended last line; the file never holds
+ * them. */
+static void test_new_tokens(void **)
+{
+    struct problem problem = {};
+    char reader[AUTH_TOKEN_SIZE], admin[AUTH_TOKEN_SIZE], header[100], text[1000] = "";
+    FILE *file;
+
+    write_file("worker " ABC " no newline here");
+    assert_int_equal(auth_add_token(path, "reader", reader, &problem), 0);
+    assert_int_equal(auth_add_token(path, "admin", admin, &problem), 0);
+    assert_string_not_equal(reader, admin);
+
+    struct auth *auth = load();
+
+    snprintf(header, sizeof header, "Bearer %s", reader);
+    assert_int_equal(auth_role(auth, header), ROLE_READER);
+    snprintf(header, sizeof header, "Bearer %s", admin);
+    assert_int_equal(auth_role(auth, header), ROLE_ADMIN);
+    assert_int_equal(auth_role(auth, "Bearer abc"), ROLE_WORKER);
+    auth_free(auth);
+    file = fopen(path, "r");
+    assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+    fclose(file);
+    assert_null(strstr(text, reader));
+    assert_null(strstr(text, admin));
+}
+
+/* A file that --new-token makes is its owner's alone; a role that is none makes nothing. */
+static void test_new_file(void **)
+{
+    struct problem problem = {};
+    char token[AUTH_TOKEN_SIZE];
+    struct stat status;
+
+    unlink(path);
+    assert_int_equal(auth_add_token(path, "owner", token, &problem), -1);
+    assert_string_equal(problem.detail, "--new-token must be reader, worker or admin, and is \"owner\"");
+    assert_int_equal(access(path, F_OK), -1);
+    problem = (struct problem){};
+    assert_int_equal(auth_add_token(path, "reader", token, &problem), 0);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0600);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_header),      cmocka_unit_test(test_open),
+        cmocka_unit_test(test_two_roles),   cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_absent_file), cmocka_unit_test(test_new_tokens),
+        cmocka_unit_test(test_new_file),
+    };
+
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
