@@ -246,6 +246,7 @@ void config_put_help(struct buffer *out)
 void config_put_sample(struct buffer *out)
 {
     buffer_append_text(out,
+                       "# SPDX-License-Identifier: MIT\n"
                        "# Settings of studyd. What stands here behind a # is the default, or an example.\n"
                        "# This file is what studyd --sample-config prints.\n\n");
     options_put_sample(rows, out);
