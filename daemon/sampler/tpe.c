@@ -347,6 +347,13 @@ struct tpe_estimators tpe_estimators(const void *state, size_t subspace)
                                    .above = tpe->subspaces[subspace].above};
 }
 
+void tpe_use_functions(void *state, const struct mixture_functions *functions)
+{
+    struct tpe *tpe = state;
+
+    tpe->functions = functions;
+}
+
 static size_t tpe_size_bytes(const void *state)
 {
     const struct tpe *tpe = state;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """Writes tpe.json: what the real Optuna 5.0.0's TPE makes of studies that tests/unit/test_tpe_golden.c gives to ours.
 
-    .venv/opt5/bin/python -W ignore tests/golden/make_tpe.py
+    .venv/optuna5/bin/python -W ignore tests/golden/make_tpe.py
 
 For each study: who is on which side of the split, and the weights, means, bandwidths and log densities of both
 mixtures. Optuna sorts observations with NumPy's default argsort, which orders ties as the CPU likes; here it is told to
