@@ -106,7 +106,8 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *user, void 
     }
     if (!watched)
         watched = watch(curl, fd);
-    uv_poll_start(&watched->poll, (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0),
+    uv_poll_start(&watched->poll,
+                  (what & CURL_POLL_IN ? UV_READABLE : 0) | (what & CURL_POLL_OUT ? UV_WRITABLE : 0),
                   socket_cb);
     return 0;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* libcurl's multi interface on a libuv loop: transfers go in, each comes out once. Knows nothing of what they carry. */
+/* libcurl's multi interface on a libuv loop: transfers go in, each comes out once. */
 #pragma once
 
 #include <curl/curl.h>
@@ -7,8 +7,8 @@
 
 struct curl_loop;
 
-/* A transfer has ended; its handle is out of the loop and may be added again from here. Never called from within
- * curl_loop_add(). */
+/* A transfer has ended; its handle is out of the loop and may be added again from here. Never called from
+ * within curl_loop_add(). */
 typedef void curl_loop_done_cb(CURL *easy, CURLcode result);
 
 [[nodiscard]] struct curl_loop *curl_loop_new(uv_loop_t *loop, curl_loop_done_cb *done);

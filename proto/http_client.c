@@ -51,7 +51,8 @@ struct exchange {
     char curl_error[CURL_ERROR_SIZE];
 };
 
-/* ------------------------------------------------------------------------------------------------ one answer */
+/* ------------------------------------------------------------------------------------------------ one answer
+ */
 
 static void exchange_closed_cb(uv_handle_t *handle);
 
@@ -104,7 +105,8 @@ static void exchange_give_up(struct exchange *exchange, const char *error)
     exchange_finish(exchange, &answer);
 }
 
-/* -------------------------------------------------------------------------------------------------- attempts */
+/* -------------------------------------------------------------------------------------------------- attempts
+ */
 
 static void attempt(struct exchange *exchange)
 {
@@ -165,7 +167,8 @@ static bool may_try_again(const struct exchange *exchange, uint64_t delay_ms)
 
     if (give_up_ms == 0)
         return true;
-    return uv_now(exchange->client->loop) + delay_ms - exchange->first_ms < (uint64_t)(give_up_ms < 0 ? 0 : give_up_ms);
+    return uv_now(exchange->client->loop) + delay_ms - exchange->first_ms <
+           (uint64_t)(give_up_ms < 0 ? 0 : give_up_ms);
 }
 
 static void attempt_in_vain(struct exchange *exchange, int status, const char *error)
@@ -211,7 +214,8 @@ static void attempt_done(CURL *easy, CURLcode result)
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     exchange->is_transferring = false;
     if (result != CURLE_OK) {
-        attempt_in_vain(exchange, 0, exchange->curl_error[0] ? exchange->curl_error : curl_easy_strerror(result));
+        attempt_in_vain(exchange, 0,
+                        exchange->curl_error[0] ? exchange->curl_error : curl_easy_strerror(result));
     } else if (is_worth_repeating((int)status)) {
         refused_for_now(exchange, (int)status);
     } else {
@@ -222,7 +226,8 @@ static void attempt_done(CURL *easy, CURLcode result)
     }
 }
 
-/* ----------------------------------------------------------------------------------------------- one request */
+/* ----------------------------------------------------------------------------------------------- one request
+ */
 
 static size_t take_answer(char *data, size_t size, size_t count, void *user)
 {
@@ -250,7 +255,8 @@ static CURL *easy_new(struct exchange *exchange)
     curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L); /* a study may be called ".." */
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, client->connect_timeout_ms);
-    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, request->timeout_ms ? request->timeout_ms : (long)DEFAULT_TIMEOUT_MS);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS,
+                     request->timeout_ms ? request->timeout_ms : (long)DEFAULT_TIMEOUT_MS);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, client->headers);
     curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent);
     if (client->ca_file)
@@ -300,7 +306,8 @@ void http_client_cancel(struct http_client *client, struct http_request *request
     uv_timer_start(&exchange->timer, cancel_timer_cb, 0, 0);
 }
 
-/* ------------------------------------------------------------------------------------------------ the client */
+/* ------------------------------------------------------------------------------------------------ the client
+ */
 
 /* "https://host:port" of a valid URL, or NULL. */
 static char *read_url(const char *text)
@@ -326,15 +333,18 @@ static char *read_url(const char *text)
     return base;
 }
 
-static int read_urls(struct http_client *client, const struct http_client_config *config, struct problem *problem)
+static int read_urls(struct http_client *client, const struct http_client_config *config,
+                     struct problem *problem)
 {
     client->urls = memory_array(config->n_urls, sizeof *client->urls);
     client->n_urls = config->n_urls;
     for (size_t i = 0; i < config->n_urls; i++) {
         client->urls[i] = read_url(config->urls[i]);
         if (!client->urls[i])
-            return problem_set(problem, PROBLEM_INVALID, "", "\"%s\" is no coordinator's URL: http://HOST:PORT or "
-                               "https://HOST:PORT, nothing behind the port", config->urls[i]);
+            return problem_set(problem, PROBLEM_INVALID, "",
+                               "\"%s\" is no coordinator's URL: http://HOST:PORT or "
+                               "https://HOST:PORT, nothing behind the port",
+                               config->urls[i]);
     }
     return 0;
 }
@@ -365,7 +375,8 @@ static void client_free(struct http_client *client)
     free(client);
 }
 
-struct http_client *http_client_new(uv_loop_t *loop, const struct http_client_config *config, struct problem *problem)
+struct http_client *http_client_new(uv_loop_t *loop, const struct http_client_config *config,
+                                    struct problem *problem)
 {
     struct http_client *client = memory_new(sizeof *client);
 

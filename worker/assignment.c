@@ -6,8 +6,8 @@
 #include "proto/memory.h"
 #include "proto/spec.h"
 
-static const struct runner_entry *find_runner(const char *study, json_t *objective, const struct runner_table *runners,
-                                              struct problem *problem)
+static const struct runner_entry *find_runner(const char *study, json_t *objective,
+                                              const struct runner_table *runners, struct problem *problem)
 {
     const char *name = json_string_value(json_object_get(objective, "runner"));
     const struct runner_entry *entry = name ? runner_table_find(runners, name) : NULL;
@@ -21,9 +21,10 @@ static const struct runner_entry *find_runner(const char *study, json_t *objecti
     for (size_t i = 0; i < runners->n_entries; i++)
         buffer_printf(&known, "%s%s", i > 0 ? ", " : "", runners->entries[i].name);
     if (!entry)
-        problem_set(problem, PROBLEM_INVALID, "",
-                    "study %s needs the runner \"%s\", and this worker has %s; start it with --runner %s=COMMAND", study,
-                    name, known.size ? buffer_text(&known) : "none", name);
+        problem_set(
+            problem, PROBLEM_INVALID, "",
+            "study %s needs the runner \"%s\", and this worker has %s; start it with --runner %s=COMMAND",
+            study, name, known.size ? buffer_text(&known) : "none", name);
     return entry;
 }
 
@@ -48,8 +49,9 @@ static json_t *make_objective(json_t *given, const struct data_paths *data, stru
 
 enum assignment_result assignment_make(json_t *study, const struct offer_message *offer,
                                        const struct runner_table *runners, const struct data_paths *data,
-                                       const struct slot_place *place, int64_t threads, struct runner_trial *trial,
-                                       const struct runner_entry **runner, struct problem *problem)
+                                       const struct slot_place *place, int64_t threads,
+                                       struct runner_trial *trial, const struct runner_entry **runner,
+                                       struct problem *problem)
 {
     json_t *spec = json_object_get(study, "spec"), *objective = json_object_get(spec, "objective");
     const json_t *seed = json_object_get(json_object_get(spec, "sampler"), "seed");

@@ -2,9 +2,9 @@
 /*
  * A command line as words, without a shell.
  *
- * Words are separated by blanks. Within '…' everything is itself; within "…" too, but for \" and \\; elsewhere a
- * backslash makes the next character itself. There are no variables, wildcards, pipes or redirections: who wants them
- * names a shell: sh -c "…".
+ * Words are separated by blanks. Within '…' everything is itself; within "…" too, but for \" and \\;
+ * elsewhere a backslash makes the next character itself. There are no variables, wildcards, pipes or
+ * redirections: who wants them names a shell: sh -c "…".
  */
 #pragma once
 

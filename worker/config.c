@@ -22,10 +22,11 @@ static const struct option_row rows[] = {
     {"config", "FILE", OPTION_TEXT, AT(config), .is_command_line_only = true,
      .help = "read settings from FILE instead of " DEFAULT_FILE},
     {"coordinator", "URL", OPTION_LIST, AT(coordinators),
-     .help = "where studyd is, as http://HOST:8090; where several are given the next is tried when one does not answer; "
-             "else STUDYD_URL"},
+     .help = "where studyd is, as http://HOST:8090; where several are given the next is tried when one does "
+             "not answer; else STUDYD_URL"},
     {"study", "NAME", OPTION_LIST, AT(studies),
-     .help = "serve this study only, and wait for it where it is not there yet; else every running study whose runner is here"},
+     .help = "serve this study only, and wait for it where it is not there yet; else every running study "
+             "whose runner is here"},
     {"slots", "N", OPTION_INT, AT(slots), .default_text = "0", .low = 0, .high = 1024,
      .help = "trials at a time; 0: as many as GPUs times trials_per_gpu, or 1 without a GPU"},
     {"gpus", "auto|none|0,1", OPTION_TEXT, AT(gpus), .default_text = "auto",
@@ -38,7 +39,8 @@ static const struct option_row rows[] = {
      .help = "the command behind a runner's name; words as in a shell's quotes, but no shell"},
     {"data", "NAME=PATH", OPTION_LIST, AT(data), .help = "the file that studies call NAME in objective.data"},
     {"data_dir", "DIR", OPTION_LIST, AT(data_dirs),
-     .help = "the only directories below which a study may name a file itself; none given: any file that can be read"},
+     .help = "the only directories below which a study may name a file itself; none given: any file that can "
+             "be read"},
     {"model_dir", "DIR", OPTION_TEXT, AT(model_dir), .help = "where study-xgboost saves the best model"},
     {"libxgboost", "PATH", OPTION_TEXT, AT(libxgboost), .help = "the libxgboost.so that study-xgboost loads"},
     {"token_file", "FILE", OPTION_TEXT, AT(token_file),
@@ -46,19 +48,21 @@ static const struct option_row rows[] = {
     {"ca_file", "FILE", OPTION_TEXT, AT(ca_file), .help = "PEM certificates to trust for https"},
     {"name", "NAME", OPTION_TEXT, AT(name), .help = "what studyd calls this worker; else the host's name"},
     {"report", "FILE", OPTION_TEXT, AT(report), .help = "write a summary to FILE at the end, as JSON"},
-    {"exit_when_finished", NULL, OPTION_BOOL, AT(exit_when_finished), .help = "end when its studies are finished or stopped"},
-    {"max_idle_s", "S", OPTION_NUMBER, AT(max_idle_s), .default_text = "0", .low = 0, .high = 1e9, .unit = "s",
-     .help = "end after so long without a trial; 0: never"},
-    {"trial_timeout_s", "S", OPTION_NUMBER, AT(trial_timeout_s), .default_text = "0", .low = 0, .high = 1e9, .unit = "s",
-     .help = "kill the runner of a trial that takes longer; 0: never"},
-    {"start_timeout_s", "S", OPTION_NUMBER, AT(start_timeout_s), .default_text = "60", .low = 0.1, .high = 86400,
-     .unit = "s", .help = "kill a runner that is not ready after so long"},
+    {"exit_when_finished", NULL, OPTION_BOOL, AT(exit_when_finished),
+     .help = "end when its studies are finished or stopped"},
+    {"max_idle_s", "S", OPTION_NUMBER, AT(max_idle_s), .default_text = "0", .low = 0, .high = 1e9,
+     .unit = "s", .help = "end after so long without a trial; 0: never"},
+    {"trial_timeout_s", "S", OPTION_NUMBER, AT(trial_timeout_s), .default_text = "0", .low = 0, .high = 1e9,
+     .unit = "s", .help = "kill the runner of a trial that takes longer; 0: never"},
+    {"start_timeout_s", "S", OPTION_NUMBER, AT(start_timeout_s), .default_text = "60", .low = 0.1,
+     .high = 86400, .unit = "s", .help = "kill a runner that is not ready after so long"},
     {"stop_on_stdin_eof", NULL, OPTION_BOOL, AT(stop_on_stdin_eof),
      .help = "stop when stdin, a pipe, is closed: a launcher's end is then the worker's end"},
     {"log_level", "LEVEL", OPTION_CHOICE, AT(log_level), .default_text = "info", .choices = log_levels,
      .help = "the least that is logged"},
     {"help", NULL, OPTION_BOOL, AT(help), .is_command_line_only = true, .help = "print this and end"},
-    {"version", NULL, OPTION_BOOL, AT(version), .is_command_line_only = true, .help = "print the version and end"},
+    {"version", NULL, OPTION_BOOL, AT(version), .is_command_line_only = true,
+     .help = "print the version and end"},
     {NULL}};
 
 /* A variable's value, which nobody can read any more, not in /proc either; or NULL. */
@@ -80,7 +84,8 @@ static int read_token_file(struct worker_config *config, struct problem *problem
     FILE *file = fopen(config->token_file, "re");
 
     if (!file)
-        return problem_set(problem, PROBLEM_INVALID, "", "token_file %s: %s", config->token_file, strerror(errno));
+        return problem_set(problem, PROBLEM_INVALID, "", "token_file %s: %s", config->token_file,
+                           strerror(errno));
 
     const char *got = fgets(line, sizeof line, file);
     const char *start = line + strspn(line, " \t");
@@ -126,11 +131,12 @@ static int check(const struct worker_config *config, struct problem *problem)
         return problem_set(problem, PROBLEM_INVALID, "",
                            "where is studyd? Give --coordinator http://HOST:8090, or set STUDYD_URL");
     if (strlen(config->name) > MESSAGE_MAX_WORKER)
-        return problem_set(problem, PROBLEM_INVALID, "", "the name has %zu bytes; %d are the limit", strlen(config->name),
-                           MESSAGE_MAX_WORKER);
+        return problem_set(problem, PROBLEM_INVALID, "", "the name has %zu bytes; %d are the limit",
+                           strlen(config->name), MESSAGE_MAX_WORKER);
     for (const unsigned char *c = (const unsigned char *)config->name; *c; c++)
         if (*c <= ' ' || *c >= 0x7f)
-            return problem_set(problem, PROBLEM_INVALID, "", "the name can hold printable ASCII characters only");
+            return problem_set(problem, PROBLEM_INVALID, "",
+                               "the name can hold printable ASCII characters only");
     return 0;
 }
 
@@ -157,12 +163,14 @@ void worker_config_deinit(struct worker_config *config)
 
 void worker_config_put_help(struct buffer *out)
 {
-    buffer_append_text(out, "study-worker: asks studyd for trials, runs each in a runner, tells what came out.\n\n"
-                            "  study-worker --coordinator URL [OPTION]…\n\n");
+    buffer_append_text(out,
+                       "study-worker: asks studyd for trials, runs each in a runner, tells what came out.\n\n"
+                       "  study-worker --coordinator URL [OPTION]…\n\n");
     options_put_help(rows, out);
-    buffer_append_text(out, "\nEvery option is also a key of the file, with underscores. Ends with 0 when its studies are "
-                            "finished\nor it was idle for long enough, 143 when it was stopped, 2 for wrong settings, 4 "
-                            "where no runner\ncan be started, 1 for anything else.\n");
+    buffer_append_text(
+        out, "\nEvery option is also a key of the file, with underscores. Ends with 0 when its studies are "
+             "finished\nor it was idle for long enough, 143 when it was stopped, 2 for wrong settings, 4 "
+             "where no runner\ncan be started, 1 for anything else.\n");
 }
 
 void worker_config_put_sample(struct buffer *out)

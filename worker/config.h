@@ -19,25 +19,27 @@ struct worker_config {
     struct option_list runners;
     struct option_list data;
     struct option_list data_dirs;
-    char *model_dir;   /* or NULL */
-    char *libxgboost;  /* or NULL */
-    char *token_file;  /* or NULL */
-    char *ca_file;     /* or NULL */
-    char *name;        /* never NULL once read: the host's */
-    char *report;      /* or NULL */
+    char *model_dir;  /* or NULL */
+    char *libxgboost; /* or NULL */
+    char *token_file; /* or NULL */
+    char *ca_file;    /* or NULL */
+    char *name;       /* never NULL once read: the host's */
+    char *report;     /* or NULL */
     bool exit_when_finished;
-    double max_idle_s;       /* 0: for ever */
-    double trial_timeout_s;  /* 0: none */
+    double max_idle_s;      /* 0: for ever */
+    double trial_timeout_s; /* 0: none */
     double start_timeout_s;
     bool stop_on_stdin_eof;
-    int log_level;           /* enum log_level */
+    int log_level; /* enum log_level */
     bool help, version;
 
     char *token; /* from the file or the environment; or NULL */
 };
 
-/* Fills `config` (zeroed). 0, or -1 with `problem`. STUDYD_URL and STUDYD_TOKEN are taken out of the environment. */
-[[nodiscard]] int worker_config_read(struct worker_config *config, int argc, char **argv, struct problem *problem);
+/* Fills `config` (zeroed). 0, or -1 with `problem`. STUDYD_URL and STUDYD_TOKEN are taken out of the
+ * environment. */
+[[nodiscard]] int worker_config_read(struct worker_config *config, int argc, char **argv,
+                                     struct problem *problem);
 void worker_config_deinit(struct worker_config *config);
 struct buffer;
 void worker_config_put_help(struct buffer *out);

@@ -14,9 +14,10 @@ static int read_name(struct data_paths *paths, const char *item, struct problem 
     const char *equals = strchr(item, '=');
 
     if (!equals || equals == item || !equals[1] || memchr(item, '/', (size_t)(equals - item)))
-        return problem_set(problem, PROBLEM_INVALID, "",
-                           "data is NAME=PATH, the name without a slash, as in wine=/data/wine.csv, and this is \"%s\"",
-                           item);
+        return problem_set(
+            problem, PROBLEM_INVALID, "",
+            "data is NAME=PATH, the name without a slash, as in wine=/data/wine.csv, and this is \"%s\"",
+            item);
     paths->names[paths->n_names] = memory_strndup(item, (size_t)(equals - item));
     paths->paths[paths->n_names++] = memory_strdup(equals + 1);
     return 0;
@@ -35,7 +36,8 @@ int data_paths_read(struct data_paths *paths, const struct option_list *names, c
         char *dir = realpath(dirs->items[i], NULL);
 
         if (!dir)
-            return problem_set(problem, PROBLEM_INVALID, "", "data_dir %s: %s", dirs->items[i], strerror(errno));
+            return problem_set(problem, PROBLEM_INVALID, "", "data_dir %s: %s", dirs->items[i],
+                               strerror(errno));
         paths->dirs[paths->n_dirs++] = dir;
     }
     return 0;
@@ -50,9 +52,11 @@ static const char *find_name(const struct data_paths *paths, const char *data, s
             return paths->paths[i];
         buffer_printf(&known, "%s%s", i > 0 ? ", " : "", paths->names[i]);
     }
-    problem_set(problem, PROBLEM_INVALID, "",
-                "this worker has no data called \"%.80s\" (it has: %s); start it with --data %.80s=PATH, or write a "
-                "path with a slash", data, known.size ? buffer_text(&known) : "none", data);
+    problem_set(
+        problem, PROBLEM_INVALID, "",
+        "this worker has no data called \"%.80s\" (it has: %s); start it with --data %.80s=PATH, or write a "
+        "path with a slash",
+        data, known.size ? buffer_text(&known) : "none", data);
     return NULL;
 }
 
@@ -87,8 +91,10 @@ char *data_paths_resolve(const struct data_paths *paths, const char *data, struc
     /* One answer for what is missing and what is out of bounds: a study is no way to look around a disk. */
     if (paths->n_dirs > 0 && !is_name && (!path || !is_allowed(paths, path))) {
         free(path);
-        problem_set(problem, PROBLEM_INVALID, "",
-                    "data %.200s: no such file below the directories that this worker may read (its --data-dir)", data);
+        problem_set(
+            problem, PROBLEM_INVALID, "",
+            "data %.200s: no such file below the directories that this worker may read (its --data-dir)",
+            data);
         return NULL;
     }
     if (!path)

@@ -2,9 +2,10 @@
 /*
  * Which file a study's `objective.data` is on this machine.
  *
- * A text without a slash is a NAME that the worker's owner gave a path (--data NAME=PATH). Any other is a path; where
- * the owner listed directories (--data-dir), it must lie below one of them when all symbolic links are followed.
- * Without --data-dir any file that the worker may read can be named: whoever can create a study can then have it read.
+ * A text without a slash is a NAME that the worker's owner gave a path (--data NAME=PATH). Any other is a
+ * path; where the owner listed directories (--data-dir), it must lie below one of them when all symbolic
+ * links are followed. Without --data-dir any file that the worker may read can be named: whoever can create a
+ * study can then have it read.
  */
 #pragma once
 
@@ -24,5 +25,6 @@ struct data_paths {
 [[nodiscard]] int data_paths_read(struct data_paths *paths, const struct option_list *names,
                                   const struct option_list *dirs, struct problem *problem);
 /* The absolute path (free() it), or NULL with `problem`. */
-[[nodiscard]] char *data_paths_resolve(const struct data_paths *paths, const char *data, struct problem *problem);
+[[nodiscard]] char *data_paths_resolve(const struct data_paths *paths, const char *data,
+                                       struct problem *problem);
 void data_paths_deinit(struct data_paths *paths);

@@ -101,7 +101,8 @@ static int read_list(struct gpu_list *gpus, const char *list, struct problem *pr
 
         if (!is_gpu_id(id, length) || has(gpus, id, length))
             return problem_set(problem, PROBLEM_INVALID, "",
-                               "gpus must be auto, none, or a list of different GPUs as in 0,1 or GPU-8932f937, and is \"%s\"",
+                               "gpus must be auto, none, or a list of different GPUs as in 0,1 or "
+                               "GPU-8932f937, and is \"%s\"",
                                list);
         add(gpus, id, length);
         id += length;
@@ -130,7 +131,8 @@ void gpu_list_deinit(struct gpu_list *gpus)
     *gpus = (struct gpu_list){};
 }
 
-/* "gpu1"; "gpu1.0" where a GPU has several slots. A GPU that has no number is known by its place in the list. */
+/* "gpu1"; "gpu1.0" where a GPU has several slots. A GPU that has no number is known by its place in the list.
+ */
 static void name_place(struct slot_place *place, const struct gpu_list *gpus, size_t i, bool is_shared)
 {
     size_t place_in_list = i % gpus->n_ids;
@@ -147,26 +149,27 @@ static void name_place(struct slot_place *place, const struct gpu_list *gpus, si
     snprintf(place->name, sizeof place->name, "gpu%s%s", number, share);
 }
 
-int slot_places_make(const struct gpu_list *gpus, int64_t n_slots, int64_t trials_per_gpu, struct slot_place **places,
-                     size_t *n_places, struct problem *problem)
+int slot_places_make(const struct gpu_list *gpus, int64_t n_slots, int64_t trials_per_gpu,
+                     struct slot_place **places, size_t *n_places, struct problem *problem)
 {
     if (n_slots > 0 && trials_per_gpu > 1)
-        return problem_set(problem, PROBLEM_INVALID, "", "slots and trials_per_gpu both say how many slots there are; give one");
+        return problem_set(problem, PROBLEM_INVALID, "",
+                           "slots and trials_per_gpu both say how many slots there are; give one");
 
     size_t n = (size_t)n_slots;
 
     if (n == 0)
         n = gpus->n_ids > 0 ? gpus->n_ids * (size_t)trials_per_gpu : 1;
     if (n > DEVICES_MOST_SLOTS)
-        return problem_set(problem, PROBLEM_INVALID, "", "%zu slots are too many for one worker; %d are the limit", n,
-                           DEVICES_MOST_SLOTS);
-    *places = memory_array(n, sizeof (*places)[0]);
+        return problem_set(problem, PROBLEM_INVALID, "",
+                           "%zu slots are too many for one worker; %d are the limit", n, DEVICES_MOST_SLOTS);
+    *places = memory_array(n, sizeof(*places)[0]);
     *n_places = n;
     for (size_t i = 0; i < n; i++) {
         if (gpus->n_ids > 0)
             name_place(&(*places)[i], gpus, i, n > gpus->n_ids);
         else
-            snprintf((*places)[i].name, sizeof (*places)[i].name, "%zu", i);
+            snprintf((*places)[i].name, sizeof(*places)[i].name, "%zu", i);
     }
     return 0;
 }

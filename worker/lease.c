@@ -18,8 +18,8 @@ static void advance(struct lease *lease);
 
 static void set_heartbeat(struct lease *lease, double lease_s);
 
-static void post(struct lease *lease, struct http_request *request, const char *verb, const struct buffer *body,
-                 void (*done)(struct http_request *, const struct http_answer *))
+static void post(struct lease *lease, struct http_request *request, const char *verb,
+                 const struct buffer *body, void (*done)(struct http_request *, const struct http_answer *))
 {
     BUFFER_AUTO struct buffer path = {};
 
@@ -34,7 +34,8 @@ static bool is_under_way(const struct http_request *request)
     return request->own != NULL;
 }
 
-/* Handed on, finished by somebody else, or gone with its study: studyd will never take anything for this lease. */
+/* Handed on, finished by somebody else, or gone with its study: studyd will never take anything for this
+ * lease. */
 static bool says_lost(const struct http_answer *answer)
 {
     return answer->status == 404 || answer->status == 409;
@@ -51,7 +52,8 @@ static void lose(struct lease *lease, const char *why)
         lease->events->lost(lease->user, lease->error);
 }
 
-/* ----------------------------------------------------------------------------------------------------- heartbeat */
+/* -----------------------------------------------------------------------------------------------------
+ * heartbeat */
 
 static void heartbeat_done(struct http_request *request, const struct http_answer *answer)
 {
@@ -87,7 +89,8 @@ static void set_heartbeat(struct lease *lease, double lease_s)
     uv_timer_start(&lease->timer, heartbeat_timer_cb, interval_ms, interval_ms);
 }
 
-/* ------------------------------------------------------------------------------------------------------- reports */
+/* -------------------------------------------------------------------------------------------------------
+ * reports */
 
 static void report_done(struct http_request *request, const struct http_answer *answer)
 {
@@ -134,9 +137,11 @@ void lease_report(struct lease *lease, const struct report_point *point)
     advance(lease);
 }
 
-/* ---------------------------------------------------------------------------------------------------------- tell */
+/* ----------------------------------------------------------------------------------------------------------
+ * tell */
 
-/* A result that studyd does not take (two values where the study has one direction, say) is the objective's failure. */
+/* A result that studyd does not take (two values where the study has one direction, say) is the objective's
+ * failure. */
 static void tell_that_it_was_refused(struct lease *lease, const char *detail)
 {
     BUFFER_AUTO struct buffer reason = {};
@@ -165,7 +170,8 @@ static void tell_done(struct http_request *request, const struct http_answer *an
     struct lease *lease = request->user;
     bool may_be_told_otherwise = answer->status == 400 || answer->status == 413;
 
-    if (may_be_told_otherwise && lease->outcome.state != TRIAL_FAIL && lease->outcome.state != TRIAL_WAITING) {
+    if (may_be_told_otherwise && lease->outcome.state != TRIAL_FAIL &&
+        lease->outcome.state != TRIAL_WAITING) {
         tell_that_it_was_refused(lease, answer->error);
         advance(lease);
         return;
@@ -231,7 +237,8 @@ void lease_drop(struct lease *lease)
     lease_tell(lease, &nothing);
 }
 
-/* ---------------------------------------------------------------------------------------------------- its course */
+/* ---------------------------------------------------------------------------------------------------- its
+ * course */
 
 static void end_timer_cb(uv_timer_t *timer)
 {
@@ -266,8 +273,8 @@ static void advance(struct lease *lease)
         uv_timer_start(&lease->timer, end_timer_cb, 0, 0);
 }
 
-void lease_init(struct lease *lease, uv_loop_t *loop, struct http_client *client, const struct lease_events *events,
-                void *user)
+void lease_init(struct lease *lease, uv_loop_t *loop, struct http_client *client,
+                const struct lease_events *events, void *user)
 {
     lease->client = client;
     lease->events = events;

@@ -2,8 +2,8 @@
 /*
  * One trial that studyd has handed to us: renews its lease, sends its reports, tells how it ended.
  *
- * One report is under way at a time; points that come meanwhile go together with the next. The tell goes out when all
- * points are sent, and is repeated until it is answered.
+ * One report is under way at a time; points that come meanwhile go together with the next. The tell goes out
+ * when all points are sent, and is repeated until it is answered.
  */
 #pragma once
 
@@ -23,9 +23,9 @@ enum lease_end {
 struct lease_outcome {
     enum lease_end end;
     const struct tell_message *told; /* what was told in the end; borrowed */
-    enum trial_state became;  /* TOLD: what became of the trial; WAITING: somebody runs it again */
-    bool is_best;             /* TOLD */
-    const char *error;        /* LOST, REFUSED: a sentence */
+    enum trial_state became;         /* TOLD: what became of the trial; WAITING: somebody runs it again */
+    bool is_best;                    /* TOLD */
+    const char *error;               /* LOST, REFUSED: a sentence */
 };
 
 /* All come from the loop, never from within a call to the lease. */
@@ -54,12 +54,13 @@ struct lease {
 };
 
 /* Zeroed by the caller. The client is not kept open by a lease: cancel by closing the client. */
-void lease_init(struct lease *lease, uv_loop_t *loop, struct http_client *client, const struct lease_events *events,
-                void *user);
+void lease_init(struct lease *lease, uv_loop_t *loop, struct http_client *client,
+                const struct lease_events *events, void *user);
 void lease_start(struct lease *lease, const char *study, const struct offer_message *offer);
 /* A step that waits to be sent keeps its first value, as in Optuna. */
 void lease_report(struct lease *lease, const struct report_point *point);
-/* Takes the message (its `lease` is ours). WAITING hands the trial back: points that are not sent yet are forgotten. */
+/* Takes the message (its `lease` is ours). WAITING hands the trial back: points that are not sent yet are
+ * forgotten. */
 void lease_tell(struct lease *lease, struct tell_message *message);
 void lease_drop(struct lease *lease);
 /* The lease has ended; `closed` frees what holds it. */

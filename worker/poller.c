@@ -31,18 +31,19 @@ struct poller {
     struct poller_host host;
     struct target *targets;
     size_t n_targets;
-    size_t turn;          /* whose turn it is */
-    size_t n_in_vain;     /* turns since the last trial */
-    size_t n_at_once;     /* turns in a row that were answered without waiting, and in vain */
+    size_t turn;      /* whose turn it is */
+    size_t n_in_vain; /* turns since the last trial */
+    size_t n_at_once; /* turns in a row that were answered without waiting, and in vain */
     struct http_request ask;
-    uv_timer_t timer;     /* the next round; while stopping: no longer waiting for the answer */
+    uv_timer_t timer; /* the next round; while stopping: no longer waiting for the answer */
     bool is_resting;
     bool is_stopping, is_closing;
 };
 
 static void ask(struct poller *poller);
 
-/* ------------------------------------------------------------------------------------------------------ stopping */
+/* ------------------------------------------------------------------------------------------------------
+ * stopping */
 
 static void closed_cb(uv_handle_t *handle)
 {
@@ -78,7 +79,8 @@ void poller_stop(struct poller *poller)
     stop_when_done(poller);
 }
 
-/* ------------------------------------------------------------------------------------------------------- answers */
+/* -------------------------------------------------------------------------------------------------------
+ * answers */
 
 static void rest_timer_cb(uv_timer_t *timer)
 {
@@ -188,7 +190,8 @@ static void ask_done(struct http_request *request, const struct http_answer *ans
     stop_when_done(poller);
 }
 
-/* -------------------------------------------------------------------------------------------------------- asking */
+/* --------------------------------------------------------------------------------------------------------
+ * asking */
 
 /* New for each ask; the client's repeats of one ask have the same. */
 static void make_request_id(char id[33])

@@ -2,8 +2,8 @@
 /*
  * Asks studyd for trials: one request at a time, for all free slots together.
  *
- * With one study, or with all, the request waits at studyd until there is work. With several named studies they take
- * turns: first nobody waits, and when a whole round gave nothing each waits for a second.
+ * With one study, or with all, the request waits at studyd until there is work. With several named studies
+ * they take turns: first nobody waits, and when a whole round gave nothing each waits for a second.
  */
 #pragma once
 
@@ -21,20 +21,20 @@ struct poller;
 struct poller_host {
     uv_loop_t *loop;
     struct http_client *client;
-    const char *worker;                     /* its name */
-    const struct option_list *studies;      /* none: all that have one of `runners` */
+    const char *worker;                /* its name */
+    const struct option_list *studies; /* none: all that have one of `runners` */
     const struct runner_table *runners;
     void *user;
-    size_t (*count_free)(void *user);                            /* slots that can take a trial now */
-    void (*give)(void *user, struct offer_message *offer);       /* takes the offer; at most as many as were free */
-    void (*all_finished)(void *user);                            /* every study is finished or stopped; may come again */
-    void (*refused)(void *user, const char *why);                /* asking again would not help */
+    size_t (*count_free)(void *user);                      /* slots that can take a trial now */
+    void (*give)(void *user, struct offer_message *offer); /* takes the offer; at most as many as were free */
+    void (*all_finished)(void *user);             /* every study is finished or stopped; may come again */
+    void (*refused)(void *user, const char *why); /* asking again would not help */
     void (*stopped)(void *user);
 };
 
 [[nodiscard]] struct poller *poller_new(const struct poller_host *host);
 /* A slot became free: asks, unless it is asking. */
 void poller_wake(struct poller *poller);
-/* Asks no more. An answer that is on its way is still waited for, for half a second: what it brings is given. Then
- * stopped() comes, and the poller is freed. */
+/* Asks no more. An answer that is on its way is still waited for, for half a second: what it brings is given.
+ * Then stopped() comes, and the poller is freed. */
 void poller_stop(struct poller *poller);

@@ -13,12 +13,12 @@
 #include "proto/require.h"
 #include "worker/trampoline.h"
 
-#define KILL_AFTER_MS 5000     /* SIGTERM first */
+#define KILL_AFTER_MS 5000       /* SIGTERM first */
 #define LAST_LINES_AFTER_MS 1000 /* a process that the runner left behind may hold its stdout open */
 #define READ_BYTES 65536
-#define LOG_LINE_BYTES 4096    /* a longer log line is logged in pieces */
+#define LOG_LINE_BYTES 4096 /* a longer log line is logged in pieces */
 #define N_LAST_WORDS 3
-#define LAST_WORDS_BYTES 160   /* of each */
+#define LAST_WORDS_BYTES 160 /* of each */
 
 /* One of the runner's output pipes, read line by line. */
 struct line_pipe {
@@ -34,8 +34,8 @@ struct runner {
     uv_process_t process;
     uv_pipe_t input;
     struct line_pipe output, errors;
-    uv_timer_t timer;    /* for one thing after the other: ready in time, SIGKILL, last lines */
-    size_t n_handles;    /* open; freed with the last */
+    uv_timer_t timer; /* for one thing after the other: ready in time, SIGKILL, last lines */
+    size_t n_handles; /* open; freed with the last */
     bool is_ready, is_ending, has_exited, is_gone;
     int64_t exit_status;
     int exit_signal;
@@ -50,7 +50,8 @@ struct line_write {
     char *text;
 };
 
-/* ------------------------------------------------------------------------------------------------------ the end */
+/* ------------------------------------------------------------------------------------------------------ the
+ * end */
 
 static void handle_closed_cb(uv_handle_t *handle)
 {
@@ -69,7 +70,8 @@ static void explain_end(const struct runner *runner, struct buffer *text)
     if (runner->reason.type != PROBLEM_NONE)
         buffer_append_text(text, runner->reason.detail);
     else if (runner->exit_signal == SIGKILL)
-        buffer_append_text(text, "the runner was killed by SIGKILL; the kernel does that when memory runs out");
+        buffer_append_text(text,
+                           "the runner was killed by SIGKILL; the kernel does that when memory runs out");
     else if (runner->exit_signal)
         buffer_printf(text, "the runner was killed by signal %d (%s)", runner->exit_signal,
                       strsignal(runner->exit_signal));
@@ -144,14 +146,15 @@ void runner_end(struct runner *runner, enum trial_failure failure, const char *r
     uv_timer_start(&runner->timer, kill_timer_cb, KILL_AFTER_MS, 0);
 }
 
-/* -------------------------------------------------------------------------------------------------------- lines */
+/* --------------------------------------------------------------------------------------------------------
+ * lines */
 
 static void protocol_error(struct runner *runner, const char *line, size_t size, const char *what)
 {
     struct problem reason = {};
 
-    problem_set(&reason, PROBLEM_INVALID, "", "the runner does not keep to the protocol: %s; its line: %.*s", what,
-                (int)(size < 200 ? size : 200), line);
+    problem_set(&reason, PROBLEM_INVALID, "", "the runner does not keep to the protocol: %s; its line: %.*s",
+                what, (int)(size < 200 ? size : 200), line);
     runner_end(runner, FAILURE_OBJECTIVE, reason.detail);
 }
 
@@ -161,15 +164,17 @@ static void take_log(struct runner *runner, const char *line, size_t size)
     if (size == 0)
         return;
     log_info("%.*s slot=%s", (int)size, line, runner->start.label);
-    snprintf(runner->last_words[runner->n_last_words++ % N_LAST_WORDS], LAST_WORDS_BYTES, "%.*s", (int)size, line);
+    snprintf(runner->last_words[runner->n_last_words++ % N_LAST_WORDS], LAST_WORDS_BYTES, "%.*s", (int)size,
+             line);
 }
 
-static void take_ready(struct runner *runner, const struct runner_message *message, const char *line, size_t size)
+static void take_ready(struct runner *runner, const struct runner_message *message, const char *line,
+                       size_t size)
 {
     char what[80];
 
-    snprintf(what, sizeof what, "it speaks version %lld, this study-worker version %d", (long long)message->protocol,
-             RUNNER_PROTOCOL);
+    snprintf(what, sizeof what, "it speaks version %lld, this study-worker version %d",
+             (long long)message->protocol, RUNNER_PROTOCOL);
     if (runner->is_ready) {
         protocol_error(runner, line, size, "ready a second time");
     } else if (message->protocol != RUNNER_PROTOCOL) {
@@ -296,12 +301,13 @@ bool runner_is_ready(const struct runner *runner)
     return runner->is_ready && !runner->is_ending && !runner->has_exited;
 }
 
-/* ----------------------------------------------------------------------------------------------------- the start */
+/* ----------------------------------------------------------------------------------------------------- the
+ * start */
 
 static bool is_ours(const char *variable)
 {
-    static const char *const prefixes[] = {"STUDYD_", "CUDA_VISIBLE_DEVICES=", "CUDA_DEVICE_ORDER=", "OMP_NUM_THREADS=",
-                                           TRAMPOLINE_PARENT "="};
+    static const char *const prefixes[] = {
+        "STUDYD_", "CUDA_VISIBLE_DEVICES=", "CUDA_DEVICE_ORDER=", "OMP_NUM_THREADS=", TRAMPOLINE_PARENT "="};
 
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         if (strncmp(variable, prefixes[i], strlen(prefixes[i])) == 0)

@@ -23,14 +23,14 @@ struct runner;
 struct runner_events {
     void (*ready)(void *user);
     void (*message)(void *user, const struct runner_message *message); /* any but RUNNER_READY */
-    /* Once, at the end; the runner is freed. `reason` says why in a sentence, with the runner's last words. */
+    /* Once, at the end; the runner is freed. `reason` says why, with the runner's last words. */
     void (*gone)(void *user, enum trial_failure failure, const char *reason);
 };
 
 struct runner_start {
     const struct runner_entry *entry;
-    const char *label;  /* of its lines in the log: the slot's name; stays valid */
-    const char *gpu;    /* CUDA_VISIBLE_DEVICES; NULL: none */
+    const char *label; /* of its lines in the log: the slot's name; stays valid */
+    const char *gpu;   /* CUDA_VISIBLE_DEVICES; NULL: none */
     int64_t threads;
     uint64_t start_timeout_ms;
     const struct runner_events *events;

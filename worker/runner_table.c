@@ -15,7 +15,8 @@ static struct runner_entry *find(const struct runner_table *table, const char *n
     return NULL;
 }
 
-void runner_table_set(struct runner_table *table, const char *name, size_t name_length, struct command *command)
+void runner_table_set(struct runner_table *table, const char *name, size_t name_length,
+                      struct command *command)
 {
     struct runner_entry *entry = find(table, name, name_length);
 
@@ -37,9 +38,10 @@ int runner_table_read(struct runner_table *table, const struct option_list *item
         struct command command;
 
         if (!equals || equals == item)
-            return problem_set(problem, PROBLEM_INVALID, "",
-                               "a runner is NAME=COMMAND, as in quadratic=\"python3 quadratic.py\", and this is \"%s\"",
-                               item);
+            return problem_set(
+                problem, PROBLEM_INVALID, "",
+                "a runner is NAME=COMMAND, as in quadratic=\"python3 quadratic.py\", and this is \"%s\"",
+                item);
         if (command_read(&command, equals + 1, &reason)) {
             command_deinit(&command);
             return problem_set(problem, PROBLEM_INVALID, "", "runner %.*s: %s", (int)(equals - item), item,
@@ -48,8 +50,8 @@ int runner_table_read(struct runner_table *table, const struct option_list *item
         runner_table_set(table, item, (size_t)(equals - item), &command);
     }
     if (table->n_entries > RUNNER_TABLE_MOST)
-        return problem_set(problem, PROBLEM_INVALID, "", "there are %zu runners; %d are the limit", table->n_entries,
-                           RUNNER_TABLE_MOST);
+        return problem_set(problem, PROBLEM_INVALID, "", "there are %zu runners; %d are the limit",
+                           table->n_entries, RUNNER_TABLE_MOST);
     return 0;
 }
 

@@ -21,11 +21,13 @@ struct runner_table {
 };
 
 /* Adds a runner, or replaces the one of that name. Takes the command. */
-void runner_table_set(struct runner_table *table, const char *name, size_t name_length, struct command *command);
+void runner_table_set(struct runner_table *table, const char *name, size_t name_length,
+                      struct command *command);
 /* Reads "NAME=COMMAND" items on top of what is there. 0, or -1 with `problem`. */
 [[nodiscard]] int runner_table_read(struct runner_table *table, const struct option_list *items,
                                     struct problem *problem);
-const struct runner_entry *runner_table_find(const struct runner_table *table, const char *name); /* or NULL */
+/* NULL where there is none. */
+const struct runner_entry *runner_table_find(const struct runner_table *table, const char *name);
 /* ["quadratic", "xgboost"]; new reference. */
 [[nodiscard]] json_t *runner_table_names(const struct runner_table *table);
 void runner_table_deinit(struct runner_table *table);

@@ -28,12 +28,12 @@ struct slot {
     struct offer_message offer; /* owned */
     struct lease lease;         /* open from slot_new() on; closed at the stop */
     struct http_request get_study;
-    struct runner_trial trial;  /* owned; what the runner is given */
+    struct runner_trial trial;         /* owned; what the runner is given */
     const struct runner_entry *wanted; /* the runner that the trial needs */
-    uint64_t running_since_ms; /* 0: it did not get so far */
+    uint64_t running_since_ms;         /* 0: it did not get so far */
 
     /* the runner */
-    struct runner *runner; /* NULL where there is none */
+    struct runner *runner;            /* NULL where there is none */
     const struct runner_entry *entry; /* which one that is */
     bool was_ready;
     unsigned n_bad_starts, n_crashes; /* in a row */
@@ -42,7 +42,8 @@ struct slot {
     bool has_closed;  /* the timer and the lease */
 };
 
-/* ------------------------------------------------------------------------------------------------------- states */
+/* -------------------------------------------------------------------------------------------------------
+ * states */
 
 static void move(struct slot *slot, enum slot_state to)
 {
@@ -81,7 +82,8 @@ static void stop_when_done(struct slot *slot)
     lease_close(&slot->lease, lease_closed_cb);
 }
 
-/* -------------------------------------------------------------------------------------------- the trial's outcome */
+/* -------------------------------------------------------------------------------------------- the trial's
+ * outcome */
 
 static void tell(struct slot *slot, struct tell_message *message)
 {
@@ -92,8 +94,10 @@ static void tell(struct slot *slot, struct tell_message *message)
 
 static void tell_failure(struct slot *slot, enum trial_failure failure, const char *reason, json_t *attrs)
 {
-    struct tell_message message = {
-        .state = TRIAL_FAIL, .failure = failure, .reason = memory_strdup(reason), .user_attrs = json_incref(attrs)};
+    struct tell_message message = {.state = TRIAL_FAIL,
+                                   .failure = failure,
+                                   .reason = memory_strdup(reason),
+                                   .user_attrs = json_incref(attrs)};
 
     tell(slot, &message);
 }
@@ -116,7 +120,8 @@ static void log_outcome(const struct slot *slot, const struct lease_outcome *out
     buffer_printf(&trial, "slot=%s study=%s number=%lld attempt=%lld", slot->place->name, offer->study,
                   (long long)offer->number, (long long)offer->attempt);
     if (slot->running_since_ms)
-        buffer_printf(&trial, " seconds=%.3f", (double)(uv_now(slot->host->loop) - slot->running_since_ms) / 1000);
+        buffer_printf(&trial, " seconds=%.3f",
+                      (double)(uv_now(slot->host->loop) - slot->running_since_ms) / 1000);
 
     if (outcome->end == LEASE_LOST)
         log_warning("the trial is not ours any more %s reason=\"%s\"", buffer_text(&trial), outcome->error);
@@ -124,12 +129,13 @@ static void log_outcome(const struct slot *slot, const struct lease_outcome *out
         log_error("studyd refused to be told %s reason=\"%s\"", buffer_text(&trial), outcome->error);
     else if (told->state == TRIAL_FAIL)
         log_warning("trial failed %s class=%s again=%s reason=\"%s\"", buffer_text(&trial),
-                    trial_failure_names[told->failure], outcome->became == TRIAL_WAITING ? "yes" : "no", reason);
+                    trial_failure_names[told->failure], outcome->became == TRIAL_WAITING ? "yes" : "no",
+                    reason);
     else if (told->state == TRIAL_WAITING)
         log_info("trial handed back %s reason=\"%s\"", buffer_text(&trial), reason);
     else if (told->n_values > 0)
-        log_info("trial %s %s value=%.9g%s", trial_state_names[told->state], buffer_text(&trial), told->values[0],
-                 outcome->is_best ? " best=yes" : "");
+        log_info("trial %s %s value=%.9g%s", trial_state_names[told->state], buffer_text(&trial),
+                 told->values[0], outcome->is_best ? " best=yes" : "");
     else
         log_info("trial %s %s", trial_state_names[told->state], buffer_text(&trial));
 }
@@ -153,7 +159,9 @@ static uint64_t pause_ms(unsigned n)
 /* One crash may be the trial's; from the second in a row on it may be the machine. */
 static void rest(struct slot *slot)
 {
-    uint64_t ms = pause_ms(slot->n_bad_starts > 0 ? slot->n_bad_starts : slot->n_crashes > 1 ? slot->n_crashes - 1 : 0);
+    uint64_t ms = pause_ms(slot->n_bad_starts > 0 ? slot->n_bad_starts
+                           : slot->n_crashes > 1  ? slot->n_crashes - 1
+                                                  : 0);
 
     if (ms == 0 || slot->is_stopping) {
         move(slot, SLOT_IDLE);
@@ -205,9 +213,11 @@ static void lease_prune(void *user)
     runner_send(slot->runner, &line);
 }
 
-static const struct lease_events lease_events = {.prune = lease_prune, .lost = lease_lost, .ended = lease_ended};
+static const struct lease_events lease_events = {
+    .prune = lease_prune, .lost = lease_lost, .ended = lease_ended};
 
-/* ---------------------------------------------------------------------------------------------------- the runner */
+/* ---------------------------------------------------------------------------------------------------- the
+ * runner */
 
 static void trial_timer_cb(uv_timer_t *timer)
 {
@@ -325,15 +335,16 @@ static void runner_gone(void *user, enum trial_failure failure, const char *reas
 static const struct runner_events runner_events = {
     .ready = runner_ready, .message = runner_message, .gone = runner_gone};
 
-/* ------------------------------------------------------------------------------------------------- the trial's start */
+/* ------------------------------------------------------------------------------------------------- the
+ * trial's start */
 
 static void assign(struct slot *slot, json_t *study)
 {
     const struct slot_host *host = slot->host;
     struct problem problem = {};
 
-    switch (assignment_make(study, &slot->offer, host->runners, host->data, slot->place, host->threads, &slot->trial,
-                            &slot->wanted, &problem)) {
+    switch (assignment_make(study, &slot->offer, host->runners, host->data, slot->place, host->threads,
+                            &slot->trial, &slot->wanted, &problem)) {
     case ASSIGNMENT_MADE:
         move(slot, SLOT_STARTING);
         want_runner(slot);
@@ -381,7 +392,8 @@ void slot_take(struct slot *slot, struct offer_message *offer)
     get_study(slot);
 }
 
-/* ------------------------------------------------------------------------------------------------------ the slot */
+/* ------------------------------------------------------------------------------------------------------ the
+ * slot */
 
 struct slot *slot_new(const struct slot_host *host, const struct slot_place *place)
 {

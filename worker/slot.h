@@ -34,7 +34,7 @@ struct slot_host {
 };
 
 struct slot_totals {
-    int64_t n_told[5];                  /* by enum trial_state; WAITING: handed back */
+    int64_t n_told[5]; /* by enum trial_state; WAITING: handed back */
     uint64_t in_state_ms[SLOT_N_STATES];
 };
 

@@ -20,9 +20,14 @@
 #include <stdbool.h>
 
 /* Each row: C name, name in logs and in the summary. */
-#define SLOT_STATES(X)                                                                                                 \
-    X(IDLE, "idle") X(PREPARING, "preparing") X(STARTING, "starting") X(RUNNING, "running") X(TELLING, "telling")      \
-    X(PAUSED, "paused") X(STOPPED, "stopped")
+#define SLOT_STATES(X)        \
+    X(IDLE, "idle")           \
+    X(PREPARING, "preparing") \
+    X(STARTING, "starting")   \
+    X(RUNNING, "running")     \
+    X(TELLING, "telling")     \
+    X(PAUSED, "paused")       \
+    X(STOPPED, "stopped")
 enum slot_state {
 #define X(id, name) SLOT_##id,
     SLOT_STATES(X)

@@ -59,8 +59,8 @@ static void put_summary(struct json_writer *writer, const char *worker, int exit
     json_end_object(writer);
 }
 
-int summary_write(const char *path, const char *worker, int exit_code, uint64_t wall_ms, struct slot *const *slots,
-                  size_t n_slots)
+int summary_write(const char *path, const char *worker, int exit_code, uint64_t wall_ms,
+                  struct slot *const *slots, size_t n_slots)
 {
     BUFFER_AUTO struct buffer text = {};
     struct json_writer writer;

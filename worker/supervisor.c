@@ -22,8 +22,8 @@
 #include "worker/slot.h"
 #include "worker/summary.h"
 
-#define STOP_MOST_MS 20000       /* an orderly stop takes no longer */
-#define HOPELESS_STARTS 3        /* in a row in one slot, when no runner ever came up in any */
+#define STOP_MOST_MS 20000 /* an orderly stop takes no longer */
+#define HOPELESS_STARTS 3  /* in a row in one slot, when no runner ever came up in any */
 #define CONNECT_TIMEOUT_MS 10000
 
 static const int stop_signals[] = {SIGTERM, SIGINT, SIGHUP};
@@ -56,7 +56,8 @@ struct supervisor {
     enum worker_exit exit_code;
 };
 
-/* ------------------------------------------------------------------------------------------------------ stopping */
+/* ------------------------------------------------------------------------------------------------------
+ * stopping */
 
 static void write_summary(const struct supervisor *supervisor)
 {
@@ -161,7 +162,8 @@ static void stdin_cb(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *)
     stop(stream->data, WORKER_STOPPED, "stdin was closed");
 }
 
-/* --------------------------------------------------------------------------------------------------------- trials */
+/* ---------------------------------------------------------------------------------------------------------
+ * trials */
 
 static void idle_timer_cb(uv_timer_t *timer)
 {
@@ -255,7 +257,8 @@ static void has_started(void *user)
     supervisor->has_started_runner = true;
 }
 
-/* ---------------------------------------------------------------------------------------------------------- start */
+/* ----------------------------------------------------------------------------------------------------------
+ * start */
 
 /* study-xgboost lies beside this program. */
 static void add_built_in_runner(struct supervisor *supervisor)
@@ -296,7 +299,8 @@ static int plan(struct supervisor *supervisor, struct problem *problem)
                          &supervisor->n_slots, problem))
         return -1;
     if (supervisor->runners.n_entries == 0)
-        return problem_set(problem, PROBLEM_INVALID, "", "there is no runner: give --runner NAME=COMMAND (study-xgboost "
+        return problem_set(problem, PROBLEM_INVALID, "",
+                           "there is no runner: give --runner NAME=COMMAND (study-xgboost "
                            "is not beside this program)");
     if (config->stop_on_stdin_eof && uv_guess_handle(STDIN_FILENO) != UV_NAMED_PIPE)
         return problem_set(problem, PROBLEM_INVALID, "", "stop_on_stdin_eof needs a pipe on stdin");
@@ -422,8 +426,9 @@ enum worker_exit supervisor_run(const struct worker_config *config)
     make_poller(&supervisor);
     watch_outside(&supervisor);
     watch_idleness(&supervisor);
-    log_info("started worker=%s slots=%zu gpus=%zu threads=%lld coordinator=%s", config->name, supervisor.n_slots,
-             supervisor.gpus.n_ids, (long long)supervisor.slot_host.threads, config->coordinators.items[0]);
+    log_info("started worker=%s slots=%zu gpus=%zu threads=%lld coordinator=%s", config->name,
+             supervisor.n_slots, supervisor.gpus.n_ids, (long long)supervisor.slot_host.threads,
+             config->coordinators.items[0]);
     poller_wake(supervisor.poller);
     uv_run(&supervisor.loop, UV_RUN_DEFAULT);
     write_summary(&supervisor);

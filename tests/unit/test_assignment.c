@@ -14,8 +14,9 @@
 #include "proto/spec.h"
 #include "worker/assignment.h"
 
-#define SPEC(objective) "{\"spec\": {\"name\": \"wine\", \"space\": {\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 1}}, " \
-                        "\"sampler\": {\"type\": \"tpe\", \"seed\": 42}, \"objective\": " objective "}}"
+#define SPEC(objective)                                                                                    \
+    "{\"spec\": {\"name\": \"wine\", \"space\": {\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 1}}, " \
+    "\"sampler\": {\"type\": \"tpe\", \"seed\": 42}, \"objective\": " objective "}}"
 
 static char *runner_items[] = {"quadratic=python3 quadratic.py", "x=other"};
 static char *data_items[] = {"null=/dev/null"};
@@ -35,7 +36,8 @@ static int set_up(void **state)
 {
     struct fixture *f = *state = memory_new(sizeof *f);
 
-    f->offer = (struct offer_message){.study = "wine", .number = 7, .attempt = 2, .params = json_pack("{s:f}", "x", 0.5)};
+    f->offer = (struct offer_message){
+        .study = "wine", .number = 7, .attempt = 2, .params = json_pack("{s:f}", "x", 0.5)};
     f->place = (struct slot_place){.name = "0"};
     return runner_table_read(&f->runners, &runner_list, &f->problem) ||
            data_paths_read(&f->data, &data_list, &no_list, &f->problem);
@@ -58,10 +60,12 @@ static enum assignment_result make(struct fixture *f, const char *study)
     json_auto_t *json = json_parse(study, strlen(study), &f->problem);
 
     assert_non_null(json);
-    return assignment_make(json, &f->offer, &f->runners, &f->data, &f->place, 4, &f->trial, &f->runner, &f->problem);
+    return assignment_make(json, &f->offer, &f->runners, &f->data, &f->place, 4, &f->trial, &f->runner,
+                           &f->problem);
 }
 
-/* The runner gets the trial, the study's space and objective, a device, threads, and the number's own seed. */
+/* The runner gets the trial, the study's space and objective, a device, threads, and the number's own seed.
+ */
 static void test_made(void **state)
 {
     struct fixture *f = *state;
@@ -96,7 +100,8 @@ static void test_data(void **state)
 {
     struct fixture *f = *state;
 
-    assert_int_equal(make(f, SPEC("{\"runner\": \"x\", \"data\": \"null\", \"label\": \"y\"}")), ASSIGNMENT_MADE);
+    assert_int_equal(make(f, SPEC("{\"runner\": \"x\", \"data\": \"null\", \"label\": \"y\"}")),
+                     ASSIGNMENT_MADE);
     assert_string_equal(json_string_value(json_object_get(f->trial.objective, "data")), "/dev/null");
     assert_string_equal(json_string_value(json_object_get(f->trial.objective, "label")), "y");
 }
@@ -116,7 +121,8 @@ static void test_no_runner(void **state)
     struct fixture *f = *state;
 
     assert_int_equal(make(f, SPEC("{\"runner\": \"torch\"}")), ASSIGNMENT_NOT_HERE);
-    assert_non_null(strstr(f->problem.detail, "needs the runner \"torch\", and this worker has quadratic, x"));
+    assert_non_null(
+        strstr(f->problem.detail, "needs the runner \"torch\", and this worker has quadratic, x"));
 }
 
 /* A study without an objective can be asked by any client, but no worker can run it. */
@@ -139,7 +145,8 @@ static void test_runner_table(void **state)
     assert_string_equal(runner_table_find(&f->runners, "x")->command.words[1], "a b");
     assert_null(runner_table_find(&f->runners, "quad"));
     for (size_t i = 1; i < 4; i++)
-        assert_int_equal(runner_table_read(&f->runners, &(struct option_list){1, items + i}, &f->problem), -1);
+        assert_int_equal(runner_table_read(&f->runners, &(struct option_list){1, items + i}, &f->problem),
+                         -1);
 
     json_auto_t *names = runner_table_names(&f->runners);
 

@@ -100,11 +100,13 @@ static void test_any_path(void **)
     assert_string_equal(resolve(NULL, NULL, at(0, "in/../out/b.csv")), "/out/b.csv");
 }
 
-/* With directories a path must end up below one: no .., no symbolic link, no name that begins alike gets out. */
+/* With directories a path must end up below one: no .., no symbolic link, no name that begins alike gets out.
+ */
 static void test_directories(void **)
 {
     const char *in = at(1, "in");
-    static const char *const outside[] = {"out/b.csv", "in/link", "in/../out/b.csv", "in2/c.csv", "in/missing", "in"};
+    static const char *const outside[] = {"out/b.csv", "in/link",    "in/../out/b.csv",
+                                          "in2/c.csv", "in/missing", "in"};
 
     assert_string_equal(resolve(NULL, in, at(0, "in/a.csv")), "/in/a.csv");
     assert_string_equal(resolve(NULL, in, at(0, "out/../in/a.csv")), "/in/a.csv");

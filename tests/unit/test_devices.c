@@ -20,7 +20,8 @@ static int three(void)
 static const char *choose(const char *option, const char *visible, const char *slurm_local_id)
 {
     static char out[600];
-    struct gpu_surroundings surroundings = {.visible = visible, .slurm_local_id = slurm_local_id, .count = three};
+    struct gpu_surroundings surroundings = {
+        .visible = visible, .slurm_local_id = slurm_local_id, .count = three};
     struct gpu_list gpus;
     struct problem problem = {};
 

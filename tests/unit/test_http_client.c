@@ -15,7 +15,7 @@
 #include "proto/memory.h"
 
 #define ANSWER(status, headers, body) "HTTP/1.1 " status "\r\n" headers "\r\n\r\n" body
-#define HANG ""      /* the request is never answered */
+#define HANG ""       /* the request is never answered */
 #define CLOSE "close" /* the connection is closed instead */
 
 static uv_loop_t loop;
@@ -69,7 +69,8 @@ static void alloc_cb(uv_handle_t *handle, size_t, uv_buf_t *room)
 {
     struct connection *connection = handle->data;
 
-    *room = uv_buf_init(connection->buffer + connection->size, (unsigned)(sizeof connection->buffer - connection->size));
+    *room = uv_buf_init(connection->buffer + connection->size,
+                        (unsigned)(sizeof connection->buffer - connection->size));
 }
 
 /* Is the whole request there? Bodies in these tests are of known length. */
@@ -77,7 +78,8 @@ static bool is_whole(struct connection *connection)
 {
     connection->buffer[connection->size] = '\0';
 
-    const char *end = strstr(connection->buffer, "\r\n\r\n"), *length = strstr(connection->buffer, "Content-Length: ");
+    const char *end = strstr(connection->buffer, "\r\n\r\n"),
+               *length = strstr(connection->buffer, "Content-Length: ");
     size_t body = length ? strtoul(length + 16, NULL, 10) : 0;
 
     return end && connection->buffer + connection->size >= end + 4 + body;
@@ -223,8 +225,9 @@ static void test_requests(void **)
 /* A refusal is an answer: it comes at once, with the problem's detail. */
 static void test_refusal(void **)
 {
-    static const char *const script[] = {ANSWER("404 Not Found", "Content-Length: 24", "{\"detail\":\"no such one\"}"),
-                                         ANSWER("500 Oh", "Content-Length: 4", "oops"), NULL};
+    static const char *const script[] = {
+        ANSWER("404 Not Found", "Content-Length: 24", "{\"detail\":\"no such one\"}"),
+        ANSWER("500 Oh", "Content-Length: 4", "oops"), NULL};
 
     start(script);
     get(0);
@@ -272,7 +275,8 @@ static void test_retry_after(void **)
 /* give_up_ms -1 is one attempt; its answer is handed on whatever it is. */
 static void test_one_attempt(void **)
 {
-    static const char *const script[] = {CLOSE, ANSWER("503 Away", "Content-Length: 17", "{\"detail\":\"away\"}"), NULL};
+    static const char *const script[] = {
+        CLOSE, ANSWER("503 Away", "Content-Length: 17", "{\"detail\":\"away\"}"), NULL};
 
     start(script);
     get(-1);
@@ -319,7 +323,8 @@ static void cancel_cb(uv_timer_t *timer)
 /* A cancelled request is done, once, with status 0, and not from within the cancel. */
 static void test_cancel(void **)
 {
-    static const char *const script[] = {HANG, ANSWER("503 Away", "Retry-After: 60\r\nContent-Length: 0", ""), NULL};
+    static const char *const script[] = {HANG, ANSWER("503 Away", "Retry-After: 60\r\nContent-Length: 0", ""),
+                                         NULL};
     struct http_request request = {.method = "GET", .path = "/v1/x"};
     uv_timer_t timers[2];
 
@@ -357,7 +362,8 @@ static void test_close_cancels(void **state)
 static void test_urls(void **)
 {
     static const char *const good[] = {"http://a", "http://a:8090/", "https://a.b:1", "http://[::1]:8090"};
-    static const char *const bad[] = {"", "a:8090", "ftp://a", "http://", "http://a/v1", "http://a?x=1", "http://u:p@a"};
+    static const char *const bad[] = {
+        "", "a:8090", "ftp://a", "http://", "http://a/v1", "http://a?x=1", "http://u:p@a"};
 
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct http_client_config config = {.n_urls = 1, .urls = &bad[i]};
@@ -384,10 +390,17 @@ static void test_path(void **)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_requests),    TEST(test_refusal),          TEST(test_repeats),
-        TEST(test_retry_after), TEST(test_one_attempt),      TEST(test_gives_up),
-        TEST(test_cancel),      TEST(test_next_coordinator), TEST(test_urls),
-        cmocka_unit_test_setup(test_close_cancels, set_up),  cmocka_unit_test(test_path),
+        TEST(test_requests),
+        TEST(test_refusal),
+        TEST(test_repeats),
+        TEST(test_retry_after),
+        TEST(test_one_attempt),
+        TEST(test_gives_up),
+        TEST(test_cancel),
+        TEST(test_next_coordinator),
+        TEST(test_urls),
+        cmocka_unit_test_setup(test_close_cancels, set_up),
+        cmocka_unit_test(test_path),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

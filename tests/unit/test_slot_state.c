@@ -5,10 +5,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <cmocka.h>
 #include "worker/slot_state.h"
+#include <cmocka.h>
 
-/* A trial's way and its shortcuts are legal; nothing leaves STOPPED, nothing stops with a trial, nothing stays. */
+/* A trial's way and its shortcuts are legal; nothing leaves STOPPED, nothing stops with a trial, nothing
+ * stays. */
 static void test_moves(void **)
 {
     static const enum slot_state way[] = {SLOT_IDLE,    SLOT_PREPARING, SLOT_STARTING, SLOT_RUNNING,

@@ -58,7 +58,8 @@ static void test_coordinator(void **)
     assert_non_null(strstr(problem.detail, "--coordinator http://HOST:8090"));
 }
 
-/* What the environment held is nowhere to be found afterwards: not for getenv(), not in the memory that /proc shows. */
+/* What the environment held is nowhere to be found afterwards: not for getenv(), not in the memory that /proc
+ * shows. */
 static void test_environment_is_wiped(void **)
 {
     setenv("STUDYD_URL", "http://c:3", 1);
@@ -142,8 +143,8 @@ static void test_sample_file(void **)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_coordinator), TEST(test_environment_is_wiped), TEST(test_token_file),
-                                       TEST(test_name), TEST(test_sample_file)};
+    const struct CMUnitTest tests[] = {TEST(test_coordinator), TEST(test_environment_is_wiped),
+                                       TEST(test_token_file), TEST(test_name), TEST(test_sample_file)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
