@@ -30,8 +30,8 @@ struct http_client_config {
 };
 
 struct http_answer {
-    int status;   /* HTTP status; 0: gave up before an answer came (deadline, cancelled) */
-    json_t *json; /* borrowed for the callback; NULL where the body is no JSON */
+    int status;        /* HTTP status; 0: gave up before an answer came (deadline, cancelled) */
+    json_t *json;      /* borrowed for the callback; NULL where the body is no JSON */
     const char *error; /* where status is not 2xx, a sentence: the problem's detail, or curl's words */
 };
 
