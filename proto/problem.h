@@ -8,7 +8,7 @@
 #define PROBLEM_TYPES(X)                                                                                       \
     X(INVALID, "invalid", 400, "The request is not valid", 0)                                                  \
     X(UNAUTHORIZED, "unauthorized", 401, "A token is needed", 0)                                               \
-    X(FORBIDDEN, "forbidden", 403, "The token's role does not allow this", 0)                                  \
+    X(FORBIDDEN, "forbidden", 403, "This client may not do this", 0)                                           \
     X(NOT_FOUND, "not-found", 404, "There is no such thing", 0)                                                \
     X(METHOD, "method", 405, "The method is not allowed here", 0)                                              \
     X(EXISTS, "exists", 409, "It exists already", 0)                                                           \
