@@ -1,0 +1,517 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Asks. An ask waits until there is something to give, then for its drafts to be committed, then it is answered:
+ *
+ *   begin --> [waits behind a repeated request] --> waits in the list --> has drafts on their way --> answered
+ *                                                         |  ^                    |
+ *                                  time is up, no state   |  +--------------------+  all were lost to somebody else
+ *                                  to wait in: answered <-+
+ */
+#include "daemon/study/ask.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/study/control.h"
+#include "daemon/study/draft.h"
+#include "daemon/study/lease.h"
+#include "daemon/study/lifecycle.h"
+#include "daemon/study/outcome.h"
+#include "daemon/study/params.h"
+#include "proto/memory.h"
+
+struct ask {
+    struct answer answer;
+    struct studies *studies;
+    struct study *study;     /* NULL: of all */
+    struct ask_call *call;   /* NULL once it is answered */
+    struct ask *next, *before; /* in the list of those who wait */
+    bool is_waiting, has_waited;
+    uint64_t arrival;
+    int64_t until_ms;        /* it waits no longer */
+    struct timer timer;      /* until_ms; with drafts under way the limit for an answer */
+    char *worker;            /* owned */
+    int64_t count;
+    json_t *runners;         /* owned; or NULL */
+    unsigned char key[REQUEST_KEY_SIZE];
+    bool has_key;
+    struct requests *requests; /* where it is under way; or NULL */
+    uint32_t request;
+    struct waiter waiter;    /* before the gate of the same request */
+    size_t n_drafts;         /* on their way */
+    size_t n_offers;
+    struct ask_offer *offers; /* owned [count] */
+};
+
+/* ------------------------------------------------------------------------------------------- who waits */
+
+static struct ask_list *list_of(struct ask *ask)
+{
+    return ask->study ? &ask->study->waiting : &ask->studies->waiting;
+}
+
+/* Almost always at the end; one that lost what it was given comes back to its place. */
+static void enter_list(struct ask *ask)
+{
+    struct ask_list *list = list_of(ask);
+    struct ask *before = list->last;
+    while (before && before->arrival > ask->arrival)
+        before = before->before;
+    ask->before = before;
+    ask->next = before ? before->next : list->first;
+    *(before ? &before->next : &list->first) = ask;
+    *(ask->next ? &ask->next->before : &list->last) = ask;
+    list->n_asks++;
+    ask->is_waiting = true;
+}
+
+static void leave_list(struct ask *ask)
+{
+    struct ask_list *list = list_of(ask);
+    if (!ask->is_waiting)
+        return;
+    *(ask->before ? &ask->before->next : &list->first) = ask->next;
+    *(ask->next ? &ask->next->before : &list->last) = ask->before;
+    list->n_asks--;
+    ask->is_waiting = false;
+}
+
+/* Does the worker have this study's runner? */
+static bool fits(const struct ask *ask, const struct study *study)
+{
+    if (!ask->runners)
+        return true;
+    size_t i;
+    json_t *runner;
+    json_array_foreach (ask->runners, i, runner) {
+        if (study->spec->runner && strcmp(json_string_value(runner), study->spec->runner) == 0)
+            return true;
+    }
+    return false;
+}
+
+static struct ask *first_of_all(const struct study *study)
+{
+    struct ask *ask = study->studies->waiting.first;
+    while (ask && !fits(ask, study))
+        ask = ask->next;
+    return ask;
+}
+
+static struct ask *first_waiting(const struct study *study)
+{
+    struct ask *own = study->waiting.first;
+    struct ask *of_all = first_of_all(study);
+    if (!own || !of_all)
+        return own ? own : of_all;
+    return own->arrival < of_all->arrival ? own : of_all;
+}
+
+bool asks_are_waiting(const struct study *study)
+{
+    return first_waiting(study) != NULL;
+}
+
+/* ------------------------------------------------------------------------------------------- the answer */
+
+static void ask_free(struct ask *ask)
+{
+    for (size_t i = 0; i < ask->n_offers; i++)
+        json_decref(ask->offers[i].params);
+    free(ask->offers);
+    json_decref(ask->runners);
+    free(ask->worker);
+    free(ask);
+}
+
+static void deliver(void *owner)
+{
+    struct ask *ask = owner;
+    struct ask_call *call = ask->call;
+    ask->call = NULL;
+    ask->studies->n_open_calls--;
+    call->done(call);
+    if (ask->n_drafts == 0)
+        ask_free(ask);
+}
+
+/* Its drafts are known: the next with the same request_id may look. */
+static void end_request(struct ask *ask)
+{
+    struct requests *requests = ask->requests;
+    ask->requests = NULL;
+    if (requests)
+        requests_end(requests, ask->request);
+}
+
+/* With what stands in the call. */
+static void ask_answer(struct ask *ask)
+{
+    if (!ask->answer.is_given) {
+        leave_list(ask);
+        gate_leave(&ask->waiter);
+        timer_cancel(&ask->studies->timers, &ask->timer);
+        answer_give(&ask->studies->answers, &ask->answer);
+    }
+    if (ask->n_drafts == 0)
+        end_request(ask);
+}
+
+static void ask_answer_state(struct ask *ask, const char *state)
+{
+    ask->call->state = state;
+    ask_answer(ask);
+}
+
+static void ask_fail(struct ask *ask, const struct problem *problem)
+{
+    if (!ask->answer.is_given)
+        ask->call->problem = *problem;
+    ask_answer(ask);
+}
+
+static void ask_answer_offers(struct ask *ask)
+{
+    if (!ask->answer.is_given) {
+        ask->call->state = study_state_names[STUDY_RUNNING];
+        ask->call->n_offers = ask->n_offers;
+        ask->call->offers = ask->offers;
+    }
+    ask_answer(ask);
+}
+
+static void add_offer(struct ask *ask, const struct study *study, const struct trial *trial)
+{
+    struct ask_offer *offer = &ask->offers[ask->n_offers++];
+    *offer = (struct ask_offer){
+        .study = study->name,
+        .number = trial->number,
+        .params = params_to_json(study->spec->space, trial->params),
+        .lease_s = study->spec->lease_s,
+        .attempt = trial->attempt,
+    };
+    lease_put_text(trial, offer->lease);
+}
+
+/* -------------------------------------------------------------------------------------- states to wait in */
+
+/* The state that ends a wait at once, or NULL. */
+static const char *final_state(const struct study *study)
+{
+    bool is_final = study->state == STUDY_STOPPED || study->state == STUDY_FINISHED;
+    return is_final ? study_state_names[study->state] : NULL;
+}
+
+static const char *final_state_of_all(const struct ask *ask)
+{
+    size_t n_fitting = 0;
+    for (size_t i = 0; i < ask->studies->n_studies; i++) {
+        const struct study *study = ask->studies->by_name[i];
+        if (!fits(ask, study))
+            continue;
+        n_fitting++;
+        if (!final_state(study))
+            return NULL;
+    }
+    return n_fitting ? study_state_names[STUDY_FINISHED] : NULL;
+}
+
+static void answer_if_final(struct ask *ask)
+{
+    const char *state = ask->study ? final_state(ask->study) : final_state_of_all(ask);
+    if (state)
+        ask_answer_state(ask, state);
+}
+
+static void time_is_up(void *owner)
+{
+    struct ask *ask = owner;
+    if (!ask->is_waiting)
+        problem_set(&ask->call->problem, PROBLEM_STORE_AWAY, "",
+                    "the trials were not committed within %d s; they may be still: repeat the request with its request_id",
+                    ANSWER_LIMIT_MS / 1000);
+    else if (studies_check_open(ask->studies, &ask->call->problem) == 0)
+        ask->call->state = ask->study && ask->study->state == STUDY_PAUSED ? "paused" : "waiting";
+    ask_answer(ask);
+}
+
+void asks_answer_state(struct study *study)
+{
+    while (study->waiting.first && final_state(study))
+        answer_if_final(study->waiting.first);
+}
+
+void asks_answer_all(struct studies *studies)
+{
+    for (struct ask *next, *ask = studies->waiting.first; ask; ask = next) {
+        next = ask->next;
+        answer_if_final(ask);
+    }
+}
+
+void asks_fail(struct study *study, const struct problem *problem)
+{
+    while (study->waiting.first)
+        ask_fail(study->waiting.first, problem);
+}
+
+static void stop_list(struct ask_list *list, const struct problem *problem)
+{
+    while (list->first)
+        ask_fail(list->first, problem);
+}
+
+void asks_stop(struct studies *studies)
+{
+    struct problem problem = {0};
+    (void)!studies_check_open(studies, &problem);
+    stop_list(&studies->waiting, &problem);
+    for (size_t i = 0; i < studies->n_studies; i++)
+        stop_list(&studies->by_name[i]->waiting, &problem);
+}
+
+/* ------------------------------------------------------------------------------------------------ giving */
+
+static bool is_in_time(const struct study *study)
+{
+    double max_seconds = study->spec->max_seconds;
+    if (max_seconds < 0 || !study->first_ask_us)
+        return true;
+    return (double)(studies_wall_us(study->studies) - study->first_ask_us) / 1e6 < max_seconds;
+}
+
+/* Is there a trial to hand out? An attempt that is repeated is no new trial. */
+static bool has_supply(struct study *study)
+{
+    bool is_in_time_now = is_in_time(study);
+    return trial_next(study, is_in_time_now) || (is_in_time_now && drafts_have_number(study));
+}
+
+static void begin_waiting(struct ask *ask);
+
+/* All of its drafts are committed, lost or failed: what is there is given, whatever the others met. */
+static void drafts_known(struct ask *ask)
+{
+    if (ask->answer.is_given) {
+        end_request(ask);
+        if (!ask->call)
+            ask_free(ask);
+    } else if (ask->n_offers) {
+        ask->call->problem = (struct problem){0};
+        ask_answer_offers(ask);
+    } else if (ask->call->problem.type) {
+        ask_answer(ask);
+    } else {
+        begin_waiting(ask);
+    }
+}
+
+static void draft_settled(struct draft *draft, enum draft_fate fate, const struct problem *problem)
+{
+    struct ask *ask = draft->owner;
+    if (fate == DRAFT_DONE)
+        add_offer(ask, draft->study, draft->trial);
+    else if (fate == DRAFT_FAILED && !ask->answer.is_given)
+        problem_set(&ask->call->problem, problem->type, problem->field, "%s", problem->detail);
+    if (--ask->n_drafts == 0)
+        drafts_known(ask);
+}
+
+static void give_one(struct ask *ask, struct study *study)
+{
+    struct trial *trial = trial_next(study, is_in_time(study));
+    enum draft_kind kind = !trial ? DRAFT_NEW : trial->stage == STAGE_ENQUEUED ? DRAFT_START : DRAFT_RESTART;
+    if (trial)
+        trial_take(study, trial);
+    struct draft *draft = draft_new(study, kind, trial);
+    draft->settled = draft_settled;
+    draft->owner = ask;
+    draft->worker = ask->worker;
+    draft->key = ask->has_key ? ask->key : NULL;
+    ask->n_drafts++;
+    draft_queue(draft);
+}
+
+/* A draft may fail at once: the one more that is counted holds the answer back until all are given. */
+static void give(struct ask *ask, struct study *study)
+{
+    leave_list(ask);
+    timer_set_in(ask->studies, &ask->timer, ANSWER_LIMIT_MS);
+    control_start_clock(study);
+    ask->n_drafts = 1;
+    for (int64_t i = 0; i < ask->count && has_supply(study); i++)
+        give_one(ask, study);
+    if (--ask->n_drafts == 0)
+        drafts_known(ask);
+}
+
+void asks_serve(struct study *study)
+{
+    struct ask *ask;
+    while (study->state == STUDY_RUNNING && study->is_usable && !study->studies->is_store_away && has_supply(study) &&
+           (ask = first_waiting(study))) {
+        if (ask->has_waited && ask->call->is_gone(ask->call)) {
+            ask_answer_state(ask, "waiting");
+        } else if (study->has_stored_spec) {
+            give(ask, study);
+        } else {
+            control_store_spec(study);
+            return;
+        }
+    }
+}
+
+/* -------------------------------------------------------------------------------------------- beginning */
+
+/* For an ask of all studies: who has something to give and runs least. */
+static struct study *choose_study(const struct ask *ask)
+{
+    struct study *chosen = NULL;
+    for (size_t i = 0; i < ask->studies->n_studies; i++) {
+        struct study *study = ask->studies->by_name[i];
+        if (study->state != STUDY_RUNNING || !study->is_usable || !fits(ask, study) || !has_supply(study))
+            continue;
+        int64_t n_running = study->counts[TRIAL_RUNNING] + (int64_t)study->n_drafts;
+        if (!chosen || n_running < chosen->counts[TRIAL_RUNNING] + (int64_t)chosen->n_drafts)
+            chosen = study;
+    }
+    return chosen;
+}
+
+/* Looking for what Optuna does begins with the first who waits. */
+static void mark_awaited(struct ask *ask)
+{
+    if (ask->study)
+        study_mark(ask->study);
+    for (size_t i = 0; !ask->study && i < ask->studies->n_studies; i++) {
+        if (ask->studies->by_name[i]->state == STUDY_RUNNING && fits(ask, ask->studies->by_name[i]))
+            study_mark(ask->studies->by_name[i]);
+    }
+}
+
+static void begin_waiting(struct ask *ask)
+{
+    int64_t now_ms = studies_now_ms(ask->studies);
+    struct study *study = ask->study ? ask->study : choose_study(ask);
+    enter_list(ask);
+    answer_if_final(ask);
+    if (ask->is_waiting && study)
+        asks_serve(study);
+    if (!ask->is_waiting)
+        return;
+    if (study && !study->has_stored_spec && ask->until_ms < now_ms + ANSWER_LIMIT_MS)
+        ask->until_ms = now_ms + ANSWER_LIMIT_MS; /* nobody asks in vain because he is the first */
+    ask->has_waited = true;
+    if (ask->until_ms <= now_ms) {
+        time_is_up(ask);
+    } else {
+        timer_set(&ask->studies->timers, &ask->timer, ask->until_ms);
+        mark_awaited(ask);
+    }
+}
+
+/* The trials that this request has brought and still holds, from their rows. */
+static void add_offers_again(struct ask *ask, struct study *study, uint32_t index)
+{
+    const struct request *request = &study->requests.items[index];
+    ask->offers = memory_resize(ask->offers, ask->n_offers + request->n_numbers + 1, sizeof *ask->offers);
+    for (uint32_t i = 0; i < request->n_numbers; i++) {
+        struct trial *trial = trials_get(&study->trials, request->numbers[i]);
+        if (!trial || trial->ask_request != index || trial->state == TRIAL_WAITING || trial_is_reserved(trial))
+            continue;
+        if (trial->stage == STAGE_HELD || trial->stage == STAGE_LAPSED)
+            lease_renew(study, trial);
+        add_offer(ask, study, trial);
+    }
+}
+
+/* Is there such a request already? Then it is answered, or waits for the first. */
+static bool is_known(struct ask *ask, struct study *study, struct requests *requests)
+{
+    uint32_t index = requests_find(requests, ask->key);
+    if (!index)
+        return false;
+    if (!requests_has_body(requests, index, ask->key)) {
+        problem_set(&ask->call->problem, PROBLEM_REQUEST_ID_REUSED, "request_id",
+                    "this request_id was used with another body; give each new request an id of its own");
+        ask_answer(ask);
+    } else if (requests->items[index].gate) {
+        int64_t limit_ms = studies_now_ms(ask->studies) + ANSWER_LIMIT_MS;
+        gate_wait(requests->items[index].gate, &ask->waiter);
+        timer_set(&ask->studies->timers, &ask->timer, ask->until_ms > limit_ms ? ask->until_ms : limit_ms);
+    } else if (study) {
+        add_offers_again(ask, study, index);
+    }
+    return true;
+}
+
+/* An ask of all studies may have been given trials of any. */
+static bool is_repeated(struct ask *ask)
+{
+    bool is_found = false;
+    if (ask->study) {
+        is_found = is_known(ask, ask->study, &ask->study->requests);
+    } else if (is_known(ask, NULL, &ask->studies->requests)) {
+        return true;
+    } else {
+        for (size_t i = 0; i < ask->studies->n_studies && !ask->answer.is_given; i++)
+            is_found |= is_known(ask, ask->studies->by_name[i], &ask->studies->by_name[i]->requests);
+    }
+    if (is_found && !ask->answer.is_given && !ask->waiter.gate)
+        ask_answer_offers(ask);
+    return is_found;
+}
+
+static void begin_request(struct ask *ask)
+{
+    ask->requests = ask->study ? &ask->study->requests : &ask->studies->requests;
+    ask->request = requests_get(ask->requests, ask->key);
+    requests_begin(ask->requests, ask->request);
+}
+
+static void ask_begin(void *owner)
+{
+    struct ask *ask = owner;
+    if (ask->study && ask->study->is_deleted) {
+        problem_set(&ask->call->problem, PROBLEM_NOT_FOUND, "", "study \"%s\" was deleted", ask->study->name);
+        ask_answer(ask);
+    } else if (ask->has_key && is_repeated(ask)) {
+        return;
+    } else if (studies_check_open(ask->studies, &ask->call->problem) < 0 ||
+               (ask->study && control_check_usable(ask->study, &ask->call->problem) < 0)) {
+        ask_answer(ask);
+    } else {
+        if (ask->has_key)
+            begin_request(ask);
+        begin_waiting(ask);
+    }
+}
+
+void study_ask(struct studies *studies, struct study *study, const struct ask_message *message,
+               const unsigned char *body_hash, struct ask_call *call)
+{
+    struct ask *ask = memory_new(sizeof *ask);
+    *ask = (struct ask){
+        .answer = {.deliver = deliver, .owner = ask},
+        .studies = studies,
+        .study = study,
+        .call = call,
+        .arrival = ++studies->n_arrivals,
+        .until_ms = studies_now_ms(studies) + (int64_t)(message->wait_s * 1000),
+        .timer = {.fire = time_is_up, .owner = ask},
+        .worker = memory_strdup(message->worker),
+        .count = message->count,
+        .runners = json_incref(message->runners),
+        .has_key = message->request_id,
+        .waiter = {.resume = ask_begin, .owner = ask},
+        .offers = memory_array((size_t)message->count, sizeof *ask->offers),
+    };
+    if (message->request_id)
+        outcome_request_key(message->request_id, body_hash, ask->key);
+    call->own = ask;
+    studies->n_open_calls++;
+    int64_t now_us = studies_wall_us(studies);
+    worker_see(workers_get(&studies->workers, message->worker, now_us), now_us);
+    ask_begin(ask);
+    studies_end_call(studies);
+}

@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A study's own course.
+ *
+ *              PATCH paused                     budgets used up, nothing open
+ *    PAUSED <------------------> RUNNING -------------------------------------> FINISHED
+ *       |       PATCH running      |  ^  <-------------------------------------    |
+ *       |                          |  |          PATCH with a larger budget        |
+ *       +-------> STOPPED <--------+--+--------------------------------------------+
+ *         PATCH stopped            PATCH running leads back
+ */
+#include "daemon/study/control.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/study/ask.h"
+#include "daemon/study/draft.h"
+#include "daemon/study/op.h"
+#include "proto/log.h"
+#include "proto/memory.h"
+
+const char *const study_state_names[] = {
+    [STUDY_RUNNING] = "running", [STUDY_PAUSED] = "paused", [STUDY_STOPPED] = "stopped", [STUDY_FINISHED] = "finished", NULL};
+
+#define TO(state) (1u << STUDY_##state)
+/* What a PATCH may ask for. Out of FINISHED into RUNNING only with a larger budget; the daemon alone moves to FINISHED. */
+static const unsigned legal_moves[] = {
+    [STUDY_RUNNING] = TO(RUNNING) | TO(PAUSED) | TO(STOPPED),
+    [STUDY_PAUSED] = TO(RUNNING) | TO(PAUSED) | TO(STOPPED),
+    [STUDY_STOPPED] = TO(RUNNING) | TO(PAUSED) | TO(STOPPED),
+    [STUDY_FINISHED] = TO(RUNNING) | TO(STOPPED),
+};
+#undef TO
+
+/* ---------------------------------------------------------------------------------------------- the budgets */
+
+static double elapsed_s(const struct study *study)
+{
+    return study->first_ask_us ? (double)(studies_wall_us(study->studies) - study->first_ask_us) / 1e6 : 0;
+}
+
+static void clock_fired(void *owner)
+{
+    study_mark(owner);
+}
+
+void control_set_clock(struct study *study)
+{
+    double max_seconds = study->spec->max_seconds;
+    study->seconds_timer.fire = clock_fired;
+    study->seconds_timer.owner = study;
+    timer_cancel(&study->studies->timers, &study->seconds_timer);
+    double left_s = max_seconds - elapsed_s(study);
+    if (max_seconds >= 0 && study->first_ask_us && left_s > 0)
+        timer_set_in(study->studies, &study->seconds_timer, (int64_t)(left_s * 1000) + 1);
+}
+
+void control_start_clock(struct study *study)
+{
+    if (study->first_ask_us)
+        return;
+    study->first_ask_us = studies_wall_us(study->studies);
+    control_set_clock(study);
+}
+
+/* Is there nothing left to hand out, and nothing that could come back? Then `reason` says why. Trials that Optuna runs
+ * are not waited for: it may never finish them. */
+static bool is_used_up(const struct study *study, int64_t max_trials, double max_seconds, char *reason, size_t size)
+{
+    const int64_t *n_at = study->n_at_stage;
+    if (n_at[STAGE_HELD] || n_at[STAGE_LAPSED] || n_at[STAGE_AGAIN] || study->n_drafts)
+        return false;
+    if (max_seconds >= 0 && study->first_ask_us && elapsed_s(study) >= max_seconds) {
+        snprintf(reason, size, "max_seconds reached (%.15g s)", max_seconds);
+        return true;
+    }
+    snprintf(reason, size, "max_trials reached (%lld)", (long long)max_trials);
+    return max_trials >= 0 && study->trials.n_numbers >= max_trials && !n_at[STAGE_ENQUEUED];
+}
+
+int control_check_usable(const struct study *study, struct problem *problem)
+{
+    if (!study->is_usable)
+        return problem_set(problem, PROBLEM_NO_SPACE, "", "nothing can be sampled in study \"%s\": %s", study->name,
+                           study->reason);
+    if (!study->has_stored_spec && study->spec->space->n_params == 0)
+        return problem_set(problem, PROBLEM_NO_SPACE, "",
+                           "study \"%s\" was made by Optuna and has no trial that shows its search space; attach a spec "
+                           "with POST /v1/studies?exist_ok=true",
+                           study->name);
+    return 0;
+}
+
+/* ------------------------------------------------------------------------------------------------- changing */
+
+char *control_spec_json(const struct spec *spec)
+{
+    json_t *json = spec_to_json(spec);
+    struct buffer text = {0};
+    struct json_writer writer;
+    json_writer_init(&writer, &text);
+    json_put_value(&writer, json);
+    json_decref(json);
+    return buffer_take(&text);
+}
+
+int control_submit(struct op *op, void (*settled)(void *op))
+{
+    struct store_record *record = &op->change.record;
+    if (record->change != STORE_CREATE_STUDY && record->change != STORE_DELETE_STUDY)
+        record->change = STORE_CHANGE_STUDY;
+    record->study.name = op->study->name;
+    record->study.spec_json = op->spec_json;
+    record->study.state = study_state_names[op->state];
+    record->study.reason = op->reason;
+    record->study.user_attrs = op->user_attrs;
+    if (op_submit(op, settled) < 0)
+        return -1;
+    gate_shut(&op->study->gate);
+    return 0;
+}
+
+/* What waits for this study may have nothing left to wait for. */
+static void set_state(struct study *study, enum study_state state, const char *reason)
+{
+    if (study->state != state)
+        log_info("study changed study=\"%s\" state=%s reason=\"%s\"", study->name, study_state_names[state],
+                 reason ? reason : "");
+    study->state = state;
+    free(study->reason);
+    study->reason = memory_strdup(reason);
+    asks_answer_state(study);
+    asks_answer_all(study->studies);
+    study_mark(study);
+}
+
+void control_vanished(struct study *study)
+{
+    if (study->is_deleted)
+        return;
+    study->is_deleted = true;
+    studies_remove(study->studies, study);
+    struct problem problem = {0};
+    problem_set(&problem, PROBLEM_NOT_FOUND, "", "study \"%s\" was deleted", study->name);
+    asks_fail(study, &problem);
+    drafts_drop(study);
+    asks_answer_all(study->studies);
+    log_info("study deleted study=\"%s\"", study->name);
+}
+
+/* The common end of a change of a study. */
+static void end_change(struct op *op)
+{
+    struct study *study = op->study;
+    if (!op->answer.is_given) {
+        op->study_call->study = study->is_deleted ? NULL : study;
+    }
+    if (op->change.record.result == STORE_CONFLICT)
+        control_vanished(study);
+    if (change_is_done(&op->change) || op->change.record.change == STORE_DELETE_STUDY)
+        op_answer(op);
+    else
+        op_fail_change(op, &op->change);
+    gate_open(&study->gate);
+    op_settle(op);
+}
+
+static void change_settled(void *owner)
+{
+    struct op *op = owner;
+    struct study *study = op->study;
+    if (change_is_done(&op->change)) {
+        if (op->wanted.has_max_trials)
+            study->spec->max_trials = op->wanted.max_trials;
+        if (op->wanted.has_max_seconds)
+            study->spec->max_seconds = op->wanted.max_seconds;
+        study->has_stored_spec |= op->spec_json != NULL;
+        if (op->user_attrs)
+            json_object_update(study->user_attrs, op->user_attrs);
+        control_set_clock(study);
+        set_state(study, op->state, op->reason);
+    }
+    end_change(op);
+}
+
+static int find_state(const char *name)
+{
+    for (int i = 0; study_state_names[i]; i++) {
+        if (strcmp(study_state_names[i], name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static int64_t wanted_trials(const struct op *op)
+{
+    return op->wanted.has_max_trials ? op->wanted.max_trials : op->study->spec->max_trials;
+}
+
+static double wanted_seconds(const struct op *op)
+{
+    return op->wanted.has_max_seconds ? op->wanted.max_seconds : op->study->spec->max_seconds;
+}
+
+static const char *const state_reasons[] = {
+    [STUDY_RUNNING] = NULL, [STUDY_PAUSED] = "paused by request", [STUDY_STOPPED] = "stopped by request"};
+
+/* Puts the state that the study is to have. 0, or -1 where it was answered. */
+static int choose_state(struct op *op)
+{
+    const struct study *study = op->study;
+    const char *name = op->wanted.state;
+    char reason[100];
+    bool is_over = is_used_up(study, wanted_trials(op), wanted_seconds(op), reason, sizeof reason);
+    bool is_revived = study->state == STUDY_FINISHED && !is_over && !name;
+    int state = is_revived ? STUDY_RUNNING : name ? find_state(name) : (int)study->state;
+    if (name && (state < 0 || !(legal_moves[study->state] & 1u << state))) {
+        op_fail(op, PROBLEM_INVALID, "state", "a %s study cannot become \"%.40s\"; it can be set %s",
+                study_state_names[study->state], name,
+                study->state == STUDY_FINISHED ? "stopped, or running with a larger budget" : "running, paused or stopped");
+        return -1;
+    }
+    if (study->state == STUDY_FINISHED && state == STUDY_RUNNING && is_over) {
+        op_fail(op, PROBLEM_INVALID, "state", "the study is finished: %s; raise that to go on", reason);
+        return -1;
+    }
+    op->state = (enum study_state)state;
+    op->reason = memory_strdup(op->state == study->state ? study->reason : state_reasons[op->state]);
+    return 0;
+}
+
+/* The spec as it will be, for the database. */
+static void put_spec_json(struct op *op)
+{
+    if (!op->wanted.has_max_trials && !op->wanted.has_max_seconds)
+        return;
+    struct spec changed = *op->study->spec;
+    changed.max_trials = wanted_trials(op);
+    changed.max_seconds = wanted_seconds(op);
+    op->spec_json = control_spec_json(&changed);
+}
+
+/* 0, or -1 where the op was answered or waits. */
+static int begin_on_study(struct op *op)
+{
+    struct study *study = op->study;
+    if (study->is_deleted)
+        op_fail(op, PROBLEM_NOT_FOUND, "", "study \"%s\" was deleted", study->name);
+    else if (study->gate.is_shut)
+        op_wait(op, &study->gate);
+    else if (studies_check_open(op->studies, op->problem) < 0)
+        op_answer(op);
+    else
+        return 0;
+    return -1;
+}
+
+static void change_begin(struct op *op)
+{
+    if (begin_on_study(op) < 0 || choose_state(op) < 0)
+        return;
+    put_spec_json(op);
+    op->user_attrs = json_incref(op->wanted.user_attrs);
+    (void)!control_submit(op, change_settled);
+}
+
+static int check_budgets(const struct study_change *change, struct problem *problem)
+{
+    if (change->has_max_trials && change->max_trials != -1 &&
+        (change->max_trials < 1 || change->max_trials > SPEC_MAX_TRIALS))
+        return problem_set(problem, PROBLEM_INVALID, "max_trials", "must be from 1 to %lld, or null for no limit",
+                           (long long)SPEC_MAX_TRIALS);
+    if (change->has_max_seconds && change->max_seconds != -1 &&
+        !(change->max_seconds >= SPEC_MIN_SECONDS && change->max_seconds <= SPEC_MAX_SECONDS))
+        return problem_set(problem, PROBLEM_INVALID, "max_seconds", "must be from %g to %g, or null for no limit",
+                           (double)SPEC_MIN_SECONDS, (double)SPEC_MAX_SECONDS);
+    return 0;
+}
+
+void study_change(struct studies *studies, struct study *study, const struct study_change *change,
+                  struct study_call *call)
+{
+    struct op *op = op_new_of_study(studies, study, call, change_begin);
+    op->wanted = *change;
+    op->wanted.state = op->wanted_state = memory_strdup(change->state);
+    json_incref(op->wanted.user_attrs);
+    if (check_budgets(change, &call->problem) < 0)
+        op_answer(op);
+    else
+        change_begin(op);
+    studies_end_call(studies);
+}
+
+/* ------------------------------------------------------------------------------------------------- deleting */
+
+static void delete_settled(void *owner)
+{
+    struct op *op = owner;
+    if (change_is_done(&op->change))
+        control_vanished(op->study);
+    else if (op->change.record.result != STORE_CONFLICT)
+        op_fail_change(op, &op->change);
+    end_change(op);
+}
+
+static void delete_begin(struct op *op)
+{
+    const struct study *study = op->study;
+    if (begin_on_study(op) < 0)
+        return;
+    bool is_empty = study->trials.n_numbers == 0 && study->n_drafts == 0;
+    if (!op->is_lenient && !is_empty && study->state != STUDY_STOPPED && study->state != STUDY_FINISHED) {
+        op_fail(op, PROBLEM_INVALID, "force", "study \"%s\" is %s and has trials; stop it first, or delete it with ?force=true",
+                study->name, study_state_names[study->state]);
+        return;
+    }
+    op->change.record.change = STORE_DELETE_STUDY;
+    (void)!control_submit(op, delete_settled);
+}
+
+void study_delete(struct studies *studies, struct study *study, bool force, struct study_call *call)
+{
+    struct op *op = op_new_of_study(studies, study, call, delete_begin);
+    op->is_lenient = force;
+    delete_begin(op);
+    studies_end_call(studies);
+}
+
+/* ----------------------------------------------------------------------------------------- by itself: the end */
+
+/* A study that cannot be finished now is looked at again with the next change, but not at once. */
+static void finish_settled(void *owner)
+{
+    struct op *op = owner;
+    struct study *study = op->study;
+    if (change_is_done(&op->change))
+        set_state(study, op->state, op->reason);
+    else
+        study->no_finish_before_ms = studies_now_ms(study->studies) + ANSWER_LIMIT_MS;
+    end_change(op);
+}
+
+void control_check_finished(struct study *study)
+{
+    struct studies *studies = study->studies;
+    char reason[100];
+    if (study->state != STUDY_RUNNING || study->gate.is_shut || studies->is_store_away || !study->has_stored_spec ||
+        studies_now_ms(studies) < study->no_finish_before_ms ||
+        !is_used_up(study, study->spec->max_trials, study->spec->max_seconds, reason, sizeof reason))
+        return;
+    struct op *op = op_new_of_study(studies, study, NULL, NULL);
+    op->state = STUDY_FINISHED;
+    op->reason = memory_strdup(reason);
+    if (control_submit(op, finish_settled) < 0)
+        op_settle(op);
+}
+
+/* ------------------------------------------------------------------------------- by itself: the derived spec */
+
+static void spec_settled(void *owner)
+{
+    struct op *op = owner;
+    struct study *study = op->study;
+    if (change_is_done(&op->change)) {
+        study->has_stored_spec = true;
+    } else if (!study->is_deleted) {
+        struct problem problem = {0};
+        change_set_problem(&op->change, &problem);
+        if (op->change.record.result == STORE_REFUSED) {
+            study->is_usable = false;
+            free(study->reason);
+            study->reason = memory_strdup(problem.detail);
+        }
+        asks_fail(study, &problem);
+    }
+    end_change(op);
+}
+
+void control_store_spec(struct study *study)
+{
+    if (study->gate.is_shut)
+        return;
+    struct op *op = op_new_of_study(study->studies, study, NULL, NULL);
+    op->state = study->state;
+    op->reason = memory_strdup(study->reason);
+    op->spec_json = control_spec_json(study->spec);
+    if (control_submit(op, spec_settled) < 0) {
+        struct problem problem = {0};
+        change_set_refused(&problem);
+        asks_fail(study, &problem);
+        op_settle(op);
+    }
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* What other programs (Optuna) do to our studies: rows that are new or changed, and looking for them. */
+#include "daemon/study/foreign.h"
+
+#include <stdlib.h>
+
+#include "daemon/study/ask.h"
+#include "daemon/study/lifecycle.h"
+#include "daemon/study/row.h"
+#include "proto/log.h"
+#include "proto/memory.h"
+
+/* What Optuna does has no seq in the database; here it takes the next one, so that a `since` cursor sees it. */
+static int64_t next_seq(struct study *study)
+{
+    return ++study->last_seq;
+}
+
+static void enter(struct study *study, struct trial *trial, enum trial_stage stage, const struct store_trial *row)
+{
+    struct history_trial finished = row_finished(row);
+    if (stage == STAGE_OVER)
+        trial_finish(study, trial, &finished, next_seq(study));
+    else if (stage != (enum trial_stage)trial->stage)
+        trial_move(study, trial, stage, next_seq(study));
+}
+
+/* A trial that waits here and runs there was taken by Optuna. What is over stays so; a lease that we gave stands. */
+static void change(struct study *study, struct trial *trial, const struct store_trial *row)
+{
+    bool was_waiting = trial->state == TRIAL_WAITING;
+    enum trial_stage stage = row->state == TRIAL_RUNNING && was_waiting ? STAGE_FOREIGN : row_stage(row);
+    if (trial->stage == STAGE_OVER || (stage != STAGE_OVER && stage != STAGE_FOREIGN))
+        return;
+    row_update(study, trial, row);
+    trial->is_ours &= stage != STAGE_FOREIGN;
+    enter(study, trial, stage, row);
+}
+
+void foreign_take_in(struct study *study, const struct store_trial *row)
+{
+    struct trial *trial = trials_get(&study->trials, row->number);
+    if (!trial)
+        enter(study, row_make(study, row), row_stage(row), row);
+    else if (trial->trial_id == row->trial_id)
+        change(study, trial, row);
+    else
+        log_error("two trials have one number, the second is left out study=\"%s\" number=%lld", study->name,
+                  (long long)row->number);
+    study_mark(study);
+}
+
+void foreign_take_in_all(struct study *study, const struct store_trial *rows, size_t n_rows)
+{
+    for (size_t i = 0; i < n_rows; i++) {
+        const struct trial *trial = trials_get(&study->trials, rows[i].number);
+        if (!trial || !trial_is_reserved(trial))
+            foreign_take_in(study, &rows[i]);
+    }
+}
+
+/* ------------------------------------------------------------------------------------------------- looking */
+
+struct look {
+    struct change change;
+    int64_t *trial_ids; /* owned */
+};
+
+static void look_free(struct look *look)
+{
+    free(look->trial_ids);
+    free(look);
+}
+
+/* What it found is taken in already. */
+static void look_settled(void *owner)
+{
+    struct look *look = owner;
+    look->change.study->is_looking = false;
+    look_free(look);
+}
+
+static void look(void *owner)
+{
+    struct study *study = owner;
+    if (study->is_deleted || study->state != STUDY_RUNNING || !asks_are_waiting(study))
+        return;
+    struct look *look = memory_new(sizeof *look);
+    struct store_record *record = &look->change.record;
+    look->trial_ids = memory_array((size_t)study->n_at_stage[STAGE_FOREIGN] + 1, sizeof *look->trial_ids);
+    for (size_t i = 0; i < study->n_open; i++) {
+        if (study->open[i]->stage == STAGE_FOREIGN)
+            look->trial_ids[record->look.n_trials++] = study->open[i]->trial_id;
+    }
+    record->change = STORE_LOOK;
+    record->look.trial_ids = look->trial_ids;
+    if (change_submit(&look->change, study, look_settled, look) < 0)
+        look_free(look);
+    else
+        study->is_looking = true;
+}
+
+void foreign_init_timer(struct study *study)
+{
+    study->look_timer = (struct timer){.fire = look, .owner = study};
+}
+
+void foreign_watch(struct study *study)
+{
+    if (study->is_looking || timer_is_set(&study->look_timer) || study->state != STUDY_RUNNING ||
+        study->studies->is_store_away || !asks_are_waiting(study))
+        return;
+    timer_set_in(study->studies, &study->look_timer, LOOK_INTERVAL_MS);
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* Leases: a token in the trial's row, a deadline in memory. */
+#pragma once
+
+#include "daemon/study/state.h"
+
+void lease_init_timer(struct trial_open *open);
+/* Starts the lease of a HELD trial afresh; a LAPSED one is held again. While the store is away nothing lapses. */
+void lease_renew(struct study *study, struct trial *trial);
+/* The store is back, or everything was loaded: every open lease starts afresh. */
+void lease_renew_all(struct study *study);
+/* Milliseconds left, 0 where it has lapsed, -1 where the trial is not ours and RUNNING. */
+int64_t lease_left_ms(const struct study *study, const struct trial *trial);
+
+bool lease_matches(const struct trial *trial, const char *text);
+/* "" where it has none. */
+void lease_put_text(const struct trial *trial, char text[MESSAGE_LEASE_SIZE]);
+/* From 32 hex digits; anything else is none. */
+void lease_set_text(struct trial *trial, const char *text);
