@@ -124,7 +124,7 @@ static double right_quantile(double q, double a, double b)
     double log_beyond_a = log_upper_mass(a);
     double share = real_exp(normal_log_mass(a, b) - log_beyond_a); /* of what lies beyond a */
 
-    return clip(normal_upper_quantile(log_beyond_a + real_log1p(-q * share)), a, b);
+    return clip(normal_upper_quantile(log_beyond_a + real_log1p(-q * clip(share, 0, 1))), a, b);
 }
 
 /* a <= 0 <= b: counted from the nearer end, so that nothing cancels. */
