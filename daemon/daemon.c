@@ -118,7 +118,8 @@ static void begin_stop(struct daemon *daemon, enum exit_code exit_code)
         return;
     daemon->exit_code = exit_code;
     service_notify_stopping();
-    log_info("stopping requests=%zu", server_open_requests(daemon->server));
+    if (daemon->is_announced)
+        log_info("stopping requests=%zu", server_open_requests(daemon->server));
     set_unavailable(daemon, PROBLEM_STOPPING,
                     "studyd is stopping; it may be back soon, or another one may have taken over");
     server_drain(daemon->server);
