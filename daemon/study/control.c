@@ -106,11 +106,10 @@ char *control_spec_json(const struct spec *spec)
     return buffer_take(&text);
 }
 
-int control_submit(struct op *op, void (*settled)(void *op))
+int control_submit(struct op *op, enum store_change change, void (*settled)(void *op))
 {
     struct store_record *record = &op->change.record;
-    if (record->change != STORE_CREATE_STUDY && record->change != STORE_DELETE_STUDY)
-        record->change = STORE_CHANGE_STUDY;
+    record->change = change;
     record->study.name = op->study->name;
     record->study.spec_json = op->spec_json;
     record->study.state = study_state_names[op->state];
@@ -263,7 +262,7 @@ static void change_begin(struct op *op)
         return;
     put_spec_json(op);
     op->user_attrs = json_incref(op->wanted.user_attrs);
-    (void)!control_submit(op, change_settled);
+    (void)!control_submit(op, STORE_CHANGE_STUDY, change_settled);
 }
 
 static int check_budgets(const struct study_change *change, struct problem *problem)
@@ -316,8 +315,7 @@ static void delete_begin(struct op *op)
                 study->name, study_state_names[study->state]);
         return;
     }
-    op->change.record.change = STORE_DELETE_STUDY;
-    (void)!control_submit(op, delete_settled);
+    (void)!control_submit(op, STORE_DELETE_STUDY, delete_settled);
 }
 
 void study_delete(struct studies *studies, struct study *study, bool force, struct study_call *call)
@@ -353,7 +351,7 @@ void control_check_finished(struct study *study)
     struct op *op = op_new_of_study(studies, study, NULL, NULL);
     op->state = STUDY_FINISHED;
     op->reason = memory_strdup(reason);
-    if (control_submit(op, finish_settled) < 0)
+    if (control_submit(op, STORE_CHANGE_STUDY, finish_settled) < 0)
         op_settle(op);
 }
 
@@ -386,7 +384,7 @@ void control_store_spec(struct study *study)
     op->state = study->state;
     op->reason = memory_strdup(study->reason);
     op->spec_json = control_spec_json(study->spec);
-    if (control_submit(op, spec_settled) < 0) {
+    if (control_submit(op, STORE_CHANGE_STUDY, spec_settled) < 0) {
         struct problem problem = {0};
         change_set_refused(&problem);
         asks_fail(study, &problem);

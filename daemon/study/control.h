@@ -22,4 +22,4 @@ void control_vanished(struct study *study);
 /* What a study stores of its spec. Free it. */
 char *control_spec_json(const struct spec *spec);
 /* For an op that changes a study: the state and reason as they are; shuts the gate. 0, or -1 where it was answered. */
-[[nodiscard]] int control_submit(struct op *op, void (*settled)(void *op));
+[[nodiscard]] int control_submit(struct op *op, enum store_change change, void (*settled)(void *op));

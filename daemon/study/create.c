@@ -87,11 +87,10 @@ static void create(struct op *op)
     op->spec_json = control_spec_json(spec);
     op->state = STUDY_RUNNING;
     studies_random_hex(studies, op->study->uid, sizeof op->study->uid / 2);
-    op->change.record.change = STORE_CREATE_STUDY;
     op->change.record.study.n_directions = spec->n_directions;
     op->change.record.study.directions = spec->directions;
     naming_begin(studies, spec->name);
-    if (control_submit(op, create_settled) == 0)
+    if (control_submit(op, STORE_CREATE_STUDY, create_settled) == 0)
         return;
     naming_end(studies, spec->name);
     study_free(op->study);
@@ -152,7 +151,7 @@ static void attach(struct op *op, struct study *study)
     op->state = study->state;
     op->reason = memory_strdup(study->reason);
     op->spec_json = control_spec_json(op->spec);
-    (void)!control_submit(op, attach_settled);
+    (void)!control_submit(op, STORE_CHANGE_STUDY, attach_settled);
 }
 
 static void meet_existing(struct op *op, struct study *study)
