@@ -188,7 +188,7 @@ static void lock_trials(struct batch *batch)
 static void read_strangers(struct batch *batch, struct batch_study *study, struct trial_list *list)
 {
     char condition[64];
-    snprintf(condition, sizeof condition, "t.trial_id > %lld", (long long)study->last_trial_id);
+    snprintf(condition, sizeof condition, "> %lld", (long long)study->last_trial_id);
     size_t first = list->n;
     load_trials(batch->sql, study->known, condition, MAX_STRANGERS, list);
     for (size_t i = first; i < list->n; i++) {
@@ -231,7 +231,7 @@ static void look(struct batch *batch, struct store_record *record)
     struct trial_list list = {0};
     if (record->look.n_trials) {
         BUFFER_AUTO struct buffer condition = {0};
-        buffer_append_text(&condition, "t.trial_id IN ");
+        buffer_append_text(&condition, "IN ");
         sql_put_ids(&condition, record->look.trial_ids, record->look.n_trials);
         load_trials(batch->sql, study->known, buffer_text(&condition), record->look.n_trials, &list);
     }
@@ -253,7 +253,7 @@ static void read_conflict(struct batch *batch, struct store_record *record)
 {
     char condition[64];
     struct trial_list list = {0};
-    snprintf(condition, sizeof condition, "t.trial_id = %lld", (long long)record->trial.trial_id);
+    snprintf(condition, sizeof condition, "= %lld", (long long)record->trial.trial_id);
     load_trials(batch->sql, batch_study_of(batch, record)->known, condition, 1, &list);
     fail_record(record, STORE_CONFLICT, list.n ? "the trial was changed from outside" : "the trial is gone");
     give_foreign(record, &list);

@@ -29,8 +29,7 @@ struct trial_list {
     size_t n;
     struct store_trial *trials; /* in ascending trial_id; what they point to is owned */
 };
-/* The study's trials for which `condition` holds (SQL about `t`, a row of trials), the first `limit` of them, appended to
- * `list`. Check sql->status; the list is sound either way. */
+/* The study's trials whose id fulfils `condition` ("> 17", "IN (1,2)"), the first `limit` of them, appended to `list`. Check sql->status; the list is sound either way. */
 void load_trials(struct sql *sql, const struct known_study *study, const char *condition, size_t limit,
                  struct trial_list *list);
 void trial_list_deinit(struct trial_list *list);

@@ -18,13 +18,62 @@ struct trial_load {
     struct sql *sql;
     const struct known_study *study;
     struct trial_list *list;
-    size_t first;           /* of this load in the list */
+    size_t first; /* of this load in the list */
     size_t cursor;
-    struct buffer condition; /* about `t`: exactly these trials, but for strangers that appear while we read */
-    bool has_state[5];      /* is there a trial of this state? */
-    bool has_unpacked;      /* is there one whose parameters are in rows alone? */
-    bool has_our_running;
 };
+
+/* Ids that lie so close together are named by their range: of its rows every fourth is wanted at least. */
+#define DENSE 4
+
+/* Puts "trial_id BETWEEN a AND b" or "trial_id IN (...)" for the trials that `needs` picks, and begins a merge with them. False:
+ * none needs it. */
+static bool put_condition(struct trial_load *load, struct buffer *out,
+                          bool (*needs)(const struct store_trial *trial))
+{
+    const struct trial_list *list = load->list;
+    struct buffer ids = {0};
+    int64_t n = 0, low = 0, high = 0;
+    load->cursor = load->first;
+    for (size_t i = load->first; i < list->n; i++) {
+        if (!needs(&list->trials[i]))
+            continue;
+        high = list->trials[i].trial_id;
+        low = n++ ? low : high;
+        buffer_printf(&ids, "%s%lld", ids.size ? "," : "", (long long)high);
+    }
+    if (n && (high - low) / DENSE <= n)
+        buffer_printf(out, "trial_id BETWEEN %lld AND %lld", (long long)low, (long long)high);
+    else if (n)
+        buffer_printf(out, "trial_id IN (%s)", buffer_text(&ids));
+    buffer_deinit(&ids);
+    return n > 0;
+}
+
+static bool needs_always(const struct store_trial *trial)
+{
+    (void)trial;
+    return true;
+}
+
+static bool needs_values(const struct store_trial *trial)
+{
+    return trial->state == TRIAL_COMPLETE || trial->state == TRIAL_PRUNED;
+}
+
+static bool needs_last_step(const struct store_trial *trial)
+{
+    return trial->state == TRIAL_PRUNED || trial->state == TRIAL_RUNNING;
+}
+
+static bool needs_points(const struct store_trial *trial)
+{
+    return trial->is_ours && trial->state == TRIAL_RUNNING;
+}
+
+static bool needs_params(const struct store_trial *trial)
+{
+    return !trial->params;
+}
 
 static enum trial_state read_state(const char *text)
 {
@@ -56,30 +105,11 @@ static void read_packed(struct trial_load *load, struct store_trial *trial, int 
 {
     size_t size;
     const void *packed = sql_blob(load->sql, column, &size);
-    if (!packed || size != trial->n_params * sizeof(double)) {
-        load->has_unpacked = true;
+    if (!packed || size != trial->n_params * sizeof(double))
         return;
-    }
     double *params = memory_array(trial->n_params, sizeof *params);
     memcpy(params, packed, size);
     trial->params = params;
-}
-
-static void read_own_columns(struct trial_load *load, struct store_trial *trial)
-{
-    struct sql *sql = load->sql;
-    trial->is_ours = true;
-    trial->attempt = sql_int(sql, 5);
-    trial->retries = sql_int(sql, 6);
-    read_hex(sql, 7, trial->lease, sizeof trial->lease);
-    trial->worker = memory_strdup(sql_text(sql, 8));
-    trial->request.is_set = read_bytes(sql, 9, trial->request.bytes, sizeof trial->request.bytes);
-    trial->sampled_seq = sql_int(sql, 10);
-    trial->asked_seq = sql_int(sql, 11);
-    trial->finished_seq = sql_int(sql, 12);
-    trial->has_outcome = read_bytes(sql, 13, trial->outcome, sizeof trial->outcome);
-    if (trial->state == TRIAL_RUNNING)
-        load->has_our_running = true;
 }
 
 static void read_row(struct trial_load *load, struct store_trial *trial)
@@ -90,24 +120,16 @@ static void read_row(struct trial_load *load, struct store_trial *trial)
     trial->start_us = sql_time(sql, 3);
     trial->complete_us = sql_time(sql, 4);
     trial->n_params = load->study->space ? load->study->space->n_params : 0;
-    load->has_state[trial->state] = true;
-    if (!sql_is_null(sql, 5))
-        read_own_columns(load, trial);
-    read_packed(load, trial, 14);
 }
 
 static void read_rows(struct trial_load *load, const char *condition, size_t limit)
 {
-    char uid[2 * UID_BYTES + 1];
     struct trial_list *list = load->list;
     size_t capacity = list->n;
-    uid_format(uid, load->study->uid);
     sql_query(load->sql,
-              "SELECT t.trial_id, t.number, t.state, t.datetime_start, t.datetime_complete, o.attempt, o.retries, o.lease, "
-              "o.worker, o.request, o.sampled_seq, o.asked_seq, o.finished_seq, o.outcome, o.params "
-              "FROM trials t LEFT JOIN studyd_trials o ON o.uid = x'%s' AND o.trial_id = t.trial_id "
-              "WHERE t.study_id = %lld AND t.number IS NOT NULL AND (%s) ORDER BY t.trial_id LIMIT %zu",
-              uid, (long long)load->study->study_id, condition, limit);
+              "SELECT trial_id, number, state, datetime_start, datetime_complete FROM trials "
+              "WHERE study_id = %lld AND number IS NOT NULL AND trial_id %s ORDER BY trial_id LIMIT %zu",
+              (long long)load->study->study_id, condition, limit);
     while (sql_next(load->sql)) {
         if (list->n == capacity) {
             capacity = capacity ? 2 * capacity : 64;
@@ -127,12 +149,46 @@ static struct store_trial *current_trial(struct trial_load *load)
     return load->cursor < list->n && list->trials[load->cursor].trial_id == trial_id ? &list->trials[load->cursor] : NULL;
 }
 
+static void read_own_row(struct trial_load *load, struct store_trial *trial)
+{
+    struct sql *sql = load->sql;
+    trial->is_ours = true;
+    trial->attempt = sql_int(sql, 1);
+    trial->retries = sql_int(sql, 2);
+    read_hex(sql, 3, trial->lease, sizeof trial->lease);
+    trial->worker = memory_strdup(sql_text(sql, 4));
+    trial->request.is_set = read_bytes(sql, 5, trial->request.bytes, sizeof trial->request.bytes);
+    trial->sampled_seq = sql_int(sql, 6);
+    trial->asked_seq = sql_int(sql, 7);
+    trial->finished_seq = sql_int(sql, 8);
+    trial->has_outcome = read_bytes(sql, 9, trial->outcome, sizeof trial->outcome);
+    read_packed(load, trial, 10);
+}
+
+static void read_own_rows(struct trial_load *load)
+{
+    BUFFER_AUTO struct buffer condition = {0};
+    char uid[2 * UID_BYTES + 1];
+    uid_format(uid, load->study->uid);
+    if (!load->study->has_row || !put_condition(load, &condition, needs_always))
+        return;
+    sql_query(load->sql,
+              "SELECT trial_id, attempt, retries, lease, worker, request, sampled_seq, asked_seq, finished_seq, outcome, params "
+              "FROM studyd_trials WHERE uid = x'%s' AND %s ORDER BY trial_id", uid, buffer_text(&condition));
+    while (sql_next(load->sql)) {
+        struct store_trial *trial = current_trial(load);
+        if (trial)
+            read_own_row(load, trial);
+    }
+}
+
 static void read_values(struct trial_load *load)
 {
-    load->cursor = load->first;
-    sql_query(load->sql,
-              "SELECT t.trial_id, v.objective, v.value, v.value_type FROM trials t "
-              "JOIN trial_values v ON v.trial_id = t.trial_id WHERE %s ORDER BY t.trial_id, v.objective", buffer_text(&load->condition));
+    BUFFER_AUTO struct buffer condition = {0};
+    if (!put_condition(load, &condition, needs_values))
+        return;
+    sql_query(load->sql, "SELECT trial_id, objective, value, value_type FROM trial_values WHERE %s "
+              "ORDER BY trial_id, objective", buffer_text(&condition));
     while (sql_next(load->sql)) {
         struct store_trial *trial = current_trial(load);
         if (!trial || sql_int(load->sql, 1) != (int64_t)trial->n_values || trial->n_values == SPEC_MAX_DIRECTIONS)
@@ -145,13 +201,14 @@ static void read_values(struct trial_load *load)
 
 static void read_last_steps(struct trial_load *load)
 {
-    load->cursor = load->first;
+    BUFFER_AUTO struct buffer condition = {0};
+    if (!put_condition(load, &condition, needs_last_step))
+        return;
     sql_query(load->sql,
               "SELECT m.trial_id, i.step, i.intermediate_value, i.intermediate_value_type FROM "
-              "(SELECT t.trial_id, MAX(s.step) AS step FROM trials t JOIN trial_intermediate_values s "
-              "ON s.trial_id = t.trial_id WHERE %s AND t.state IN ('PRUNED', 'RUNNING') GROUP BY t.trial_id) AS m "
+              "(SELECT trial_id, MAX(step) AS step FROM trial_intermediate_values WHERE %s GROUP BY trial_id) AS m "
               "JOIN trial_intermediate_values i ON i.trial_id = m.trial_id AND i.step = m.step ORDER BY m.trial_id",
-              buffer_text(&load->condition));
+              buffer_text(&condition));
     while (sql_next(load->sql)) {
         struct store_trial *trial = current_trial(load);
         if (!trial)
@@ -163,14 +220,15 @@ static void read_last_steps(struct trial_load *load)
 
 static void read_points(struct trial_load *load)
 {
-    load->cursor = load->first;
+    BUFFER_AUTO struct buffer condition = {0};
+    if (!put_condition(load, &condition, needs_points))
+        return;
     sql_query(load->sql,
-              "SELECT t.trial_id, i.step, i.intermediate_value, i.intermediate_value_type FROM trials t "
-              "JOIN trial_intermediate_values i ON i.trial_id = t.trial_id "
-              "WHERE %s AND t.state = 'RUNNING' ORDER BY t.trial_id, i.step", buffer_text(&load->condition));
+              "SELECT trial_id, step, intermediate_value, intermediate_value_type FROM trial_intermediate_values "
+              "WHERE %s ORDER BY trial_id, step", buffer_text(&condition));
     while (sql_next(load->sql)) {
         struct store_trial *trial = current_trial(load);
-        if (!trial || !trial->is_ours)
+        if (!trial || !needs_points(trial))
             continue;
         struct report_point *points = (struct report_point *)trial->points;
         if ((trial->n_points & (trial->n_points - 1)) == 0) /* grows at the powers of two */
@@ -188,26 +246,26 @@ static double *new_params(const struct store_trial *trial)
     return params;
 }
 
+/* Parameters that are not packed lie in Optuna's rows alone. A range also brings rows of trials whose packed ones were read. */
 static void read_params(struct trial_load *load)
 {
-    char uid[2 * UID_BYTES + 1];
-    uid_format(uid, load->study->uid);
-    load->cursor = load->first;
-    sql_query(load->sql,
-              "SELECT t.trial_id, p.param_name, p.param_value FROM trials t "
-              "JOIN trial_params p ON p.trial_id = t.trial_id "
-              "LEFT JOIN studyd_trials o ON o.uid = x'%s' AND o.trial_id = t.trial_id "
-              "WHERE %s AND o.params IS NULL ORDER BY t.trial_id", uid, buffer_text(&load->condition));
+    BUFFER_AUTO struct buffer condition = {0};
+    if (!put_condition(load, &condition, needs_params))
+        return;
+    struct store_trial *unpacked = NULL;
+    sql_query(load->sql, "SELECT trial_id, param_name, param_value FROM trial_params WHERE %s ORDER BY trial_id",
+              buffer_text(&condition));
     while (sql_next(load->sql)) {
         struct store_trial *trial = current_trial(load);
         const char *name = sql_text(load->sql, 1);
-        ptrdiff_t i = trial && name && load->study->space ? space_find(load->study->space, name) : -1;
-        if (!trial)
+        if (!trial || (trial->params && trial != unpacked))
             continue;
         double *params = trial->params ? (double *)trial->params : new_params(trial);
-        trial->params = params;
+        ptrdiff_t i = name && load->study->space ? space_find(load->study->space, name) : -1;
         if (i >= 0)
             params[i] = sql_double(load->sql, 2);
+        trial->params = params;
+        unpacked = trial;
     }
 }
 
@@ -223,14 +281,14 @@ static void complete_params(struct trial_load *load)
 
 static void read_attributes(struct trial_load *load)
 {
+    BUFFER_AUTO struct buffer condition = {0};
     struct constraints constraints = {0};
     struct store_trial *last = NULL;
-    load->cursor = load->first;
+    if (!put_condition(load, &condition, needs_always))
+        return;
     sql_query(load->sql,
-              "SELECT t.trial_id, a.`key`, a.value_json FROM trials t "
-              "JOIN trial_system_attributes a ON a.trial_id = t.trial_id "
-              "WHERE %s AND a.value_json IS NOT NULL AND (a.`key` LIKE 'constraints%%' OR "
-              "a.`key` = 'fixed_params') ORDER BY t.trial_id, a.`key`", buffer_text(&load->condition));
+              "SELECT trial_id, `key`, value_json FROM trial_system_attributes WHERE %s AND value_json IS NOT NULL "
+              "AND (`key` LIKE 'constraints%%' OR `key` = 'fixed_params') ORDER BY trial_id, `key`", buffer_text(&condition));
     while (sql_next(load->sql)) {
         struct store_trial *trial = current_trial(load);
         if (!trial)
@@ -255,22 +313,13 @@ void load_trials(struct sql *sql, const struct known_study *study, const char *c
 {
     struct trial_load load = {.sql = sql, .study = study, .list = list, .first = list->n};
     read_rows(&load, condition, limit);
-    if (list->n == load.first)
-        return;
-    buffer_printf(&load.condition, "t.study_id = %lld AND t.trial_id BETWEEN %lld AND %lld AND (%s)",
-                  (long long)study->study_id, (long long)list->trials[load.first].trial_id,
-                  (long long)list->trials[list->n - 1].trial_id, condition);
-    if (load.has_state[TRIAL_COMPLETE] || load.has_state[TRIAL_PRUNED])
-        read_values(&load);
-    if (load.has_state[TRIAL_PRUNED] || load.has_state[TRIAL_RUNNING])
-        read_last_steps(&load);
-    if (load.has_our_running)
-        read_points(&load);
-    if (load.has_unpacked)
-        read_params(&load);
+    read_own_rows(&load);
+    read_values(&load);
+    read_last_steps(&load);
+    read_points(&load);
+    read_params(&load);
     complete_params(&load);
     read_attributes(&load);
-    buffer_deinit(&load.condition);
 }
 
 void trial_list_deinit(struct trial_list *list)

@@ -79,7 +79,7 @@ static bool load_study_trials(struct reader *reader, void *study, struct known_s
     for (;;) {
         struct trial_list list = {0};
         char condition[64];
-        snprintf(condition, sizeof condition, "t.trial_id > %lld", (long long)known->last_trial_id);
+        snprintf(condition, sizeof condition, "> %lld", (long long)known->last_trial_id);
         load_trials(reader->sql, known, condition, CHUNK_TRIALS, &list);
         bool has_failed = reader->sql->status != SQL_OK;
         size_t n = list.n;
