@@ -160,7 +160,8 @@ static void study_end(void *user, void *opaque)
 {
     struct loading *loading = opaque;
     struct study *study = loading->study;
-    qsort(loading->finished, loading->n_finished, sizeof *loading->finished, compare_finished);
+    if (loading->n_finished)
+        qsort(loading->finished, loading->n_finished, sizeof *loading->finished, compare_finished);
     for (size_t i = 0; i < loading->n_finished; i++) {
         trial_load_finished(study, loading->finished[i].trial, loading->finished[i].entry.state);
         trial_enter_history(study, loading->finished[i].trial, &loading->finished[i].entry);

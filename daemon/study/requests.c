@@ -119,20 +119,22 @@ void requests_add_number(struct requests *requests, uint32_t index, int64_t numb
 void requests_begin(struct requests *requests, uint32_t index)
 {
     struct request *request = &requests->items[index];
-    if (!request->gate)
-        request->gate = memory_new(sizeof *request->gate);
+    require(!request->gate);
+    request->gate = memory_new(sizeof *request->gate);
     gate_shut(request->gate);
 }
 
-/* Those who wait may add requests (the items move) and may become the next to be under way (the gate is shut again). */
+/* Those who wait look again: they may find the trials, become the next to be under way, and end and be forgotten. So the
+ * request is looked up anew behind them. */
 void requests_end(struct requests *requests, uint32_t index)
 {
+    unsigned char key[REQUEST_KEY_SIZE];
     struct gate *gate = requests->items[index].gate;
-    gate_open(gate);
-    if (gate->is_shut)
-        return;
-    free(gate);
+    memcpy(key, requests->items[index].key, sizeof key);
     requests->items[index].gate = NULL;
-    if (requests->items[index].n_numbers == 0)
+    gate_open(gate);
+    free(gate);
+    index = requests_find(requests, key);
+    if (index && !requests->items[index].gate && requests->items[index].n_numbers == 0)
         forget(requests, index);
 }

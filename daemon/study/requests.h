@@ -22,7 +22,7 @@ struct request {
     uint32_t next;         /* of its bucket, or of the free ones */
     uint32_t n_numbers;
     int64_t *numbers;      /* owned; trials that were given to it; some may have been handed on since */
-    struct gate *gate;     /* owned; shut while the first to come with this id is under way; else NULL */
+    struct gate *gate;     /* owned; there while the first to come with this id is under way, and shut; else NULL */
 };
 
 /* Zeroed is empty. Requests are named by their index, which stays; 0 is none. */
