@@ -289,6 +289,10 @@ static void follow_view(struct tpe *tpe, const struct sampler_view *view)
     change_difference(tpe, parzen_insert, view->open, n_open, tpe->open, tpe->n_open);
     copy_open(tpe, view->open, n_open);
     tpe->n_seen = view->n_finished;
+    for (size_t i = 0; i < tpe->n_subspaces; i++) {
+        parzen_settle(tpe->subspaces[i].below);
+        parzen_settle(tpe->subspaces[i].above);
+    }
 }
 
 /* ---- suggesting ---- */
@@ -311,8 +315,6 @@ static void suggest_subspace(struct tpe *tpe, const struct subspace *subspace, i
 {
     size_t n = tpe->n_candidates;
 
-    parzen_settle(subspace->below);
-    parzen_settle(subspace->above);
     parzen_sample(subspace->below, tpe->spec->space, tpe->spec->seed, number, subspace->name_hash, n,
                   tpe->candidates);
     parzen_log_density(subspace->below, tpe->functions, &tpe->workspace, tpe->candidates, n, tpe->log_below);
