@@ -162,7 +162,7 @@ static void read_space(struct sql *sql, struct loaded_study *loaded)
             json_object_set(loaded->study.space, sql_text(sql, 0), json);
         else
             log_warning("parameter left out, its distribution cannot be read study=\"%s\" parameter=\"%s\" why=\"%s\"",
-                        loaded->study.name, sql_text(sql, 0), problem.detail);
+                        loaded->study.name, sql_text(sql, 0), json ? problem.detail : "it is none of Optuna's");
         if (json)
             distribution_deinit(&distribution);
         json_decref(json);

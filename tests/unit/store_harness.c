@@ -165,8 +165,7 @@ static struct sql *open_outside(const char *url)
     struct sql_address address;
     struct problem problem = {0};
     assert_int_equal(sql_address_read(&address, url, NULL, &problem), 0);
-    struct sql *sql = sql_open(&address, SQL_READER); /* no short time limits */
-    sql_run(sql, address.path ? "PRAGMA query_only = OFF" : "SELECT 1 INTO @x");
+    struct sql *sql = sql_open(&address, address.path ? SQL_WRITER : SQL_READER); /* no short time limits */
     if (sql->status != SQL_OK)
         fail_msg("%s: %s", url, sql->error);
     sql_address_deinit(&address);
