@@ -16,7 +16,7 @@
 #define KILL_AFTER_MS 5000       /* SIGTERM first */
 #define LAST_LINES_AFTER_MS 1000 /* a process that the runner left behind may hold its stdout open */
 #define READ_BYTES 65536
-#define LOG_LINE_BYTES 4096 /* a longer log line is logged in pieces */
+#define LOG_LINE_BYTES 3900 /* a longer line is logged in pieces */
 #define N_LAST_WORDS 3
 #define LAST_WORDS_BYTES 160 /* of each */
 
@@ -161,11 +161,14 @@ static void protocol_error(struct runner *runner, const char *line, size_t size,
 /* What it says outside the protocol is its log. */
 static void take_log(struct runner *runner, const char *line, size_t size)
 {
-    if (size == 0)
-        return;
-    log_info("%.*s slot=%s", (int)size, line, runner->start.label);
-    snprintf(runner->last_words[runner->n_last_words++ % N_LAST_WORDS], LAST_WORDS_BYTES, "%.*s", (int)size,
-             line);
+    for (size_t start = 0; start < size; start += LOG_LINE_BYTES) {
+        size_t rest = size - start;
+        int length = rest < LOG_LINE_BYTES ? (int)rest : LOG_LINE_BYTES;
+        char *words = runner->last_words[runner->n_last_words++ % N_LAST_WORDS];
+
+        log_info("%.*s slot=%s", length, line + start, runner->start.label);
+        snprintf(words, LAST_WORDS_BYTES, "%.*s", length, line + start);
+    }
 }
 
 static void take_ready(struct runner *runner, const struct runner_message *message, const char *line,
@@ -216,20 +219,18 @@ static void take_line(struct line_pipe *from, const char *line, size_t size)
         take_log(from->runner, line, size);
 }
 
-/* A line without an end is cut in pieces where it is log; a message of that length is none. */
+/* A line that does not end is no message; on stderr it is log all the same. */
 static void limit_pending(struct line_pipe *from)
 {
     struct buffer *pending = &from->pending;
-    bool is_message = from == &from->runner->output && pending->size > 0 && pending->data[0] == '{';
 
-    if (is_message && pending->size > RUNNER_MAX_LINE) {
-        if (!from->runner->is_ending)
-            protocol_error(from->runner, pending->data, pending->size, "a line is longer than 1 MiB");
-        buffer_clear(pending);
-    } else if (!is_message && pending->size > LOG_LINE_BYTES) {
-        take_line(from, pending->data, pending->size);
-        buffer_clear(pending);
-    }
+    if (pending->size <= RUNNER_MAX_LINE)
+        return;
+    if (from == &from->runner->errors)
+        take_log(from->runner, pending->data, pending->size);
+    else if (!from->runner->is_ending)
+        protocol_error(from->runner, pending->data, pending->size, "a line is longer than 1 MiB");
+    buffer_clear(pending);
 }
 
 static void take_lines(struct line_pipe *from)

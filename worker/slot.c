@@ -13,7 +13,7 @@
 #include "worker/lease.h"
 #include "worker/runner.h"
 
-#define PAUSE_FIRST_MS 1000
+#define PAUSE_FIRST_MS 500
 #define PAUSE_MOST_MS 60000
 
 struct slot {
