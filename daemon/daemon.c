@@ -275,10 +275,10 @@ static void raise_file_limit(const struct config *config)
         return;
     limit.rlim_cur = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < wanted)
-        log_warning("%llu files can be open at a time; %llu are needed for max_connections = %lld "
-                    "(LimitNOFILE=, ulimit -n)",
-                    (unsigned long long)limit.rlim_cur, (unsigned long long)wanted,
-                    (long long)config->max_connections);
+        log_info("%llu files can be open at a time; %llu are needed for max_connections = %lld "
+                 "(LimitNOFILE=, ulimit -n)",
+                 (unsigned long long)limit.rlim_cur, (unsigned long long)wanted,
+                 (long long)config->max_connections);
 }
 
 static int listen_all(struct daemon *daemon, struct problem *problem)
