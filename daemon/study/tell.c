@@ -335,7 +335,7 @@ static void loss_settled(void *owner)
 static char *loss_reason(const struct study *study, const struct trial *trial)
 {
     char text[400];
-    snprintf(text, sizeof text, "worker %s neither reported nor told for %g s, and all %lld attempts are spent",
+    snprintf(text, sizeof text, "worker %s was silent for %g s, and attempt %lld was the last",
              trial->worker ? trial->worker->name : "(unnamed)", study->spec->lease_s, (long long)trial->attempt);
     return memory_strdup(text);
 }
