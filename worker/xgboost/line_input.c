@@ -38,15 +38,15 @@ static void read_more(struct line_input *input)
         buffer_append(&input->bytes, bytes, (size_t)got);
     else if (got == 0 || errno != EINTR)
         input->is_at_end = true;
-    if (input->bytes.size > input->max_line_bytes && !memchr(input->bytes.data, '\n', input->bytes.size)) {
-        log_error("a line of more than %zu bytes came in", input->max_line_bytes);
-        input->is_at_end = true;
-    }
 }
 
 enum line_status line_input_next(struct line_input *input, bool may_wait, char **line, size_t *size)
 {
     while (!take_line(input, line, size)) {
+        if (input->bytes.size > input->max_line_bytes && !input->is_at_end) {
+            log_error("a line of more than %zu bytes came in", input->max_line_bytes);
+            input->is_at_end = true;
+        }
         if (input->is_at_end)
             return LINE_END;
         if (!may_wait && !is_readable(input->fd))

@@ -27,8 +27,8 @@ int split_init(struct split *split, size_t n_rows, double test_size, uint64_t se
     if (n_rows < 2 || n_validation == 0 || n_validation >= n_rows)
         return failure_set(
             failure, FAILURE_OBJECTIVE,
-            "the data has %zu row%s: with test_size %g, %zu would validate and none would train", n_rows,
-            n_rows == 1 ? "" : "s", test_size, n_validation);
+            "the data has %zu row%s: with test_size %g, %zu would validate and %zu would train", n_rows,
+            n_rows == 1 ? "" : "s", test_size, n_validation, split->n_train);
     if (!(split->is_validation = malloc(n_rows)))
         return failure_set(failure, FAILURE_OOM, "not enough memory to split %zu rows", n_rows);
 
