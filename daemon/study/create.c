@@ -98,14 +98,15 @@ static void create(struct op *op)
 
 /* ----------------------------------------------------------------------------------------------- existing */
 
-/* The first key in which two specs differ, or "spec". */
+/* The first key in which two specs differ that are not equal. A seed that was drawn is no difference, so the sampler is it
+ * only where nothing else is. */
 static const char *first_difference(const struct spec *a, const struct spec *b)
 {
-    static const char *const keys[] = {"directions", "space",   "sampler", "pruner",    "max_trials",
-                                       "max_seconds", "lease_s", "retries", "objective", NULL};
+    static const char *const keys[] = {"directions", "space",   "pruner",    "max_trials", "max_seconds",
+                                       "lease_s",    "retries", "objective", NULL};
     json_t *left = spec_to_json(a);
     json_t *right = spec_to_json(b);
-    const char *found = "spec";
+    const char *found = "sampler";
     for (size_t i = 0; keys[i]; i++) {
         json_t *one = json_object_get(left, keys[i]);
         json_t *other = json_object_get(right, keys[i]);

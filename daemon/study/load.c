@@ -69,8 +69,7 @@ static struct study *make_study(struct studies *studies, const struct store_stud
     study->reason = memory_strdup(row->reason);
     if (!is_usable) {
         char reason[700];
-        snprintf(reason, sizeof reason, "its stored spec cannot be used: %s%s%s", problem.field, *problem.field ? ": " : "",
-                 problem.detail);
+        snprintf(reason, sizeof reason, "its stored spec cannot be used: %s", problem.detail);
         free(study->reason);
         study->reason = memory_strdup(reason);
         log_error("study cannot be used study=\"%s\" reason=\"%s\"", row->name, reason);
