@@ -15,62 +15,27 @@
 #define N_FLAT_WEIGHTS 25     /* the latest trials weigh 1 */
 #define MANY_PENDING 16       /* more, and more than a 16th of all, are sorted in at once */
 
-/* ---- dimensions ---- */
+/* ---- columns ---- */
 
-double parzen_scale(const struct parzen_dimension *dimension, double value)
-{
-    return dimension->is_log ? real_log(value) : value;
-}
-
-static struct parzen_dimension make_dimension(const struct distribution *distribution, size_t param)
-{
-    struct parzen_dimension dimension = {.param = param,
-                                         .is_log = distribution->is_log,
-                                         .low = distribution->low,
-                                         .high = distribution->high,
-                                         .step = distribution->step,
-                                         .n_choices = distribution->n_choices};
-    double half_step = distribution->step / 2;
-
-    dimension.lower = parzen_scale(&dimension, distribution->low - half_step);
-    dimension.upper = parzen_scale(&dimension, distribution->high + half_step);
-    return dimension;
-}
-
-static bool is_categorical(const struct parzen_dimension *dimension)
-{
-    return dimension->n_choices > 0;
-}
-
-static bool is_discrete(const struct parzen_dimension *dimension)
-{
-    return !is_categorical(dimension) && dimension->step > 0;
-}
-
-static bool is_continuous(const struct parzen_dimension *dimension)
-{
-    return !is_categorical(dimension) && dimension->step == 0;
-}
-
-/* Gives columns to the dimensions of one kind. */
-static size_t place_columns(struct parzen *parzen, bool (*is_of_kind)(const struct parzen_dimension *),
-                            size_t first)
+/* Gives columns to the dimensions of one kind; returns how many there are. */
+static size_t place_columns(struct parzen *parzen, enum parzen_kind kind, size_t first)
 {
     size_t n = 0;
 
     for (size_t d = 0; d < parzen->n_dimensions; d++)
-        if (is_of_kind(&parzen->dimensions[d]))
+        if (parzen->dimensions[d].kind == kind)
             parzen->dimensions[d].column = first + n++;
     return n;
 }
 
 static void place_all_columns(struct parzen *parzen)
 {
-    size_t n_continuous = place_columns(parzen, is_continuous, 0);
+    size_t n_continuous = place_columns(parzen, PARZEN_CONTINUOUS, 0);
 
     parzen->n_continuous = (n_continuous + MIXTURE_UNROLL - 1) / MIXTURE_UNROLL * MIXTURE_UNROLL;
-    parzen->n_discrete = place_columns(parzen, is_discrete, parzen->n_continuous);
-    parzen->n_categorical = place_columns(parzen, is_categorical, parzen->n_continuous + parzen->n_discrete);
+    parzen->n_discrete = place_columns(parzen, PARZEN_DISCRETE, parzen->n_continuous);
+    parzen->n_categorical =
+        place_columns(parzen, PARZEN_CATEGORICAL, parzen->n_continuous + parzen->n_discrete);
     parzen->stride = parzen->n_continuous + parzen->n_discrete + parzen->n_categorical;
 }
 
@@ -86,7 +51,7 @@ static void grow(struct parzen *parzen)
     parzen->free_slots = memory_resize(parzen->free_slots, capacity, sizeof parzen->free_slots[0]);
     parzen->leaving = memory_resize(parzen->leaving, capacity, sizeof parzen->leaving[0]);
     for (size_t d = 0; d < parzen->n_dimensions; d++)
-        if (!is_categorical(&parzen->dimensions[d]))
+        if (parzen->dimensions[d].kind != PARZEN_CATEGORICAL)
             parzen->by_value[d] = memory_resize(parzen->by_value[d], capacity, sizeof parzen->by_value[d][0]);
     parzen->numbers = memory_resize(parzen->numbers, capacity, sizeof parzen->numbers[0]);
     parzen->mu = memory_resize(parzen->mu, capacity * parzen->stride, sizeof parzen->mu[0]);
@@ -156,7 +121,8 @@ static double log_normalizer(const struct parzen_dimension *dimension, double mu
     double inside =
         normal_log_mass((dimension->lower - mu) * inverse_sigma, (dimension->upper - mu) * inverse_sigma);
 
-    return is_discrete(dimension) ? -inside : real_log(inverse_sigma) - REAL_LOG_SQRT_2PI - inside;
+    return dimension->kind == PARZEN_DISCRETE ? -inside
+                                              : real_log(inverse_sigma) - REAL_LOG_SQRT_2PI - inside;
 }
 
 static void set_bandwidth(struct parzen *parzen, size_t d, uint32_t slot, double sigma)
@@ -346,7 +312,7 @@ static void fill_row(const struct parzen *parzen, const double *params, double *
 {
     for (size_t d = 0; d < parzen->n_dimensions; d++)
         row[parzen->dimensions[d].column] =
-            parzen_scale(&parzen->dimensions[d], params[parzen->dimensions[d].param]);
+            parzen_dimension_scale(&parzen->dimensions[d], params[parzen->dimensions[d].param]);
 }
 
 /* A trial that finishes is removed and inserted again with the same parameters: then it simply stays. */
@@ -447,7 +413,7 @@ static void add_prior(struct parzen *parzen)
     for (size_t d = 0; d < parzen->n_dimensions; d++) {
         const struct parzen_dimension *dimension = &parzen->dimensions[d];
 
-        if (is_categorical(dimension))
+        if (dimension->kind == PARZEN_CATEGORICAL)
             continue;
         parzen->mu[dimension->column] = 0.5 * (dimension->lower + dimension->upper);
         set_bandwidth(parzen, d, slot, dimension->upper - dimension->lower);
@@ -465,7 +431,7 @@ struct parzen *parzen_new(const struct space *space, const size_t *params, size_
     parzen->dimensions = memory_array(n_params, sizeof parzen->dimensions[0]);
     parzen->by_value = memory_array(n_params, sizeof parzen->by_value[0]);
     for (size_t d = 0; d < n_params; d++)
-        parzen->dimensions[d] = make_dimension(&space->params[params[d]].distribution, params[d]);
+        parzen_dimension_init(&parzen->dimensions[d], &space->params[params[d]].distribution, params[d]);
     place_all_columns(parzen);
     grow(parzen);
     add_prior(parzen);

@@ -17,18 +17,10 @@
 #include <stdint.h>
 
 #include "daemon/sampler/mixture_sum.h"
+#include "daemon/sampler/parzen_dimension.h"
 #include "proto/space.h"
 
 #define PARZEN_PRIOR_SLOT 0
-
-struct parzen_dimension {
-    size_t param;  /* index into a trial's params */
-    size_t column; /* of a kernel's row */
-    bool is_log;
-    double low, high, step; /* the distribution's */
-    double lower, upper; /* the same range on the kernels' scale: logarithm, half a step more at both ends */
-    size_t n_choices;    /* 0: not categorical */
-};
 
 struct parzen {
     size_t n_dimensions;
@@ -72,8 +64,6 @@ void parzen_insert(struct parzen *parzen, int64_t number, const double *params);
 void parzen_remove(struct parzen *parzen, int64_t number);
 void parzen_settle(struct parzen *parzen);
 
-/* A value of the space on the scale of the kernels. */
-double parzen_scale(const struct parzen_dimension *dimension, double value);
 /* Probability of one choice under a kernel that saw it, and of one that it did not see. */
 struct parzen_choice {
     double hit, miss;

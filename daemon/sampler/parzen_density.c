@@ -35,15 +35,15 @@ static void fill_points(const struct parzen *parzen, double *lanes, const double
     for (size_t d = 0; d < parzen->n_dimensions; d++) {
         const struct parzen_dimension *dimension = &parzen->dimensions[d];
         double *column = lanes + dimension->column * MIXTURE_LANES;
-        double half_step = dimension->n_choices ? 0 : dimension->step / 2;
+        double half_step = dimension->kind == PARZEN_DISCRETE ? dimension->step / 2 : 0;
 
         for (size_t lane = 0; lane < MIXTURE_LANES; lane++) {
             size_t point = first + lane < n_points ? first + lane : n_points - 1;
             double value = values[d * n_points + point];
 
-            column[lane] = parzen_scale(dimension, value - half_step);
+            column[lane] = parzen_dimension_scale(dimension, value - half_step);
             if (half_step > 0)
-                column[lane + to_right] = parzen_scale(dimension, value + half_step);
+                column[lane + to_right] = parzen_dimension_scale(dimension, value + half_step);
         }
     }
 }
@@ -57,7 +57,7 @@ static size_t max_table_rows(const struct parzen *parzen, const struct parzen_di
 {
     double n_values = rint((dimension->high - dimension->low) / dimension->step) + 1;
 
-    if (dimension->n_choices || dimension->step == 0 || n_values > MAX_TABLE_VALUES ||
+    if (dimension->kind != PARZEN_DISCRETE || n_values > MAX_TABLE_VALUES ||
         n_values * MIN_KERNELS_PER_VALUE > (double)parzen->n_kernels)
         return 0;
     return 3 * (size_t)n_values;
@@ -167,7 +167,7 @@ static void fill_choices(const struct parzen *parzen, double *log_choice)
     for (size_t d = 0; d < parzen->n_dimensions; d++) {
         const struct parzen_dimension *dimension = &parzen->dimensions[d];
 
-        if (!dimension->n_choices)
+        if (dimension->kind != PARZEN_CATEGORICAL)
             continue;
 
         struct parzen_choice choice = parzen_choice(parzen, dimension);

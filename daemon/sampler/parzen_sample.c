@@ -54,7 +54,7 @@ static double draw_number(const struct parzen *parzen, const struct parzen_dimen
                                          (dimension->upper - mu) * inverse_sigma);
     double value = dimension->is_log ? real_exp(mu + z / inverse_sigma) : mu + z / inverse_sigma;
 
-    if (dimension->step > 0)
+    if (dimension->kind == PARZEN_DISCRETE)
         value = dimension->low + rint((value - dimension->low) / dimension->step) * dimension->step;
     return clip(value, dimension->low, dimension->high);
 }
@@ -77,7 +77,7 @@ void parzen_sample(const struct parzen *parzen, const struct space *space, uint6
 
             double u = draw_uniform(&quantile_key, (uint32_t)candidate);
 
-            values[d * n_candidates + candidate] = dimension->n_choices
+            values[d * n_candidates + candidate] = dimension->kind == PARZEN_CATEGORICAL
                                                        ? draw_choice(parzen, dimension, slot, u)
                                                        : draw_number(parzen, dimension, slot, u);
         }

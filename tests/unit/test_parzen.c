@@ -17,23 +17,20 @@
 
 #define N_OBSERVATIONS 60
 
-/* An estimator of one parameter with observations at random values, some of them tied. */
+/* An estimator of one parameter with observations at random values, each of them twice. */
 static struct parzen *make_parzen(const struct spec *spec, size_t param, size_t n_observations)
 {
     struct parzen *parzen = parzen_new(spec->space, &param, 1, 1.0);
+    const struct parzen_dimension *dimension = &parzen->dimensions[0];
     double params[16] = {};
 
     for (size_t i = 0; i < n_observations; i++) {
-        struct draw_key key = {.seed = 9, .number = (int64_t)(i / 2 * 2), .purpose = DRAW_RANDOM};
+        struct draw_key key = {.seed = 9, .number = (int64_t)(i / 2), .purpose = DRAW_RANDOM};
         double u = draw_uniform(&key, 0);
 
-        parzen->dimensions[0].is_log = spec->space->params[param].distribution.is_log;
-        params[param] =
-            parzen->dimensions[0].low + u * u * (parzen->dimensions[0].high - parzen->dimensions[0].low);
-        if (parzen->dimensions[0].step > 0)
-            params[param] = parzen->dimensions[0].low +
-                            floor((params[param] - parzen->dimensions[0].low) / parzen->dimensions[0].step) *
-                                parzen->dimensions[0].step;
+        params[param] = dimension->low + u * u * (dimension->high - dimension->low);
+        if (dimension->step > 0)
+            params[param] -= fmod(params[param] - dimension->low, dimension->step);
         parzen_insert(parzen, (int64_t)i, params);
     }
     parzen_settle(parzen);

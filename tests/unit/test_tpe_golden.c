@@ -142,7 +142,7 @@ static void compare_kernels(const struct parzen *parzen, const struct spec *spec
             const json_t *sigma = json_object_get(json_object_get(golden, "sigma"), name);
             size_t coordinate = slot * parzen->stride + parzen->dimensions[d].column;
 
-            if (parzen->dimensions[d].n_choices)
+            if (parzen->dimensions[d].kind == PARZEN_CATEGORICAL)
                 continue;
             compare(MU, parzen->mu[coordinate], number_at(mu, i), fabs(number_at(mu, i)));
             compare(SIGMA, 1 / parzen->inverse_sigma[coordinate], number_at(sigma, i), number_at(sigma, i));
