@@ -43,7 +43,7 @@ def test_demo_ends_with_a_result_and_leaves_nothing_running(store):
     assert "best trial: number " in said
     for parameter in ("n_estimators", "learning_rate", "max_depth", "subsample", "colsample_bytree", "min_child_weight"):
         assert f"    {parameter} = " in said
-    assert "% training" in said
+    assert "% of it training" in said
     assert "curl http://127.0.0.1" in said
     assert processes_of_session(demo.pid) == []
     assert not list(pathlib.Path("/tmp").glob("studyd-??????"))
