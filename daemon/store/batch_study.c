@@ -35,7 +35,7 @@ static void put_user_attributes(struct sql *sql, int64_t study_id, json_t *attri
 static void put_spec(struct sql *sql, int64_t study_id, const char *spec_json)
 {
     BUFFER_AUTO struct buffer json = {0};
-    buffer_append_text(&json, spec_json);
+    optuna_json_put_ascii(&json, spec_json);
     put_attribute(sql, "study_system_attributes", study_id, "studyd:spec", &json);
 }
 

@@ -122,6 +122,16 @@ void optuna_json_put_text(struct buffer *out, const char *text)
     put_string(out, text, strlen(text));
 }
 
+void optuna_json_put_ascii(struct buffer *out, const char *json)
+{
+    while (*json) {
+        if ((signed char)*json > 0)
+            buffer_append_char(out, *json++);
+        else /* inside of a string, nowhere else */
+            put_escaped(out, next_character(&json));
+    }
+}
+
 static void put_array(struct buffer *out, const json_t *array, enum optuna_json_floats floats)
 {
     buffer_append_char(out, '[');

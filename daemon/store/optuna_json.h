@@ -21,6 +21,8 @@ enum optuna_json_floats {
 };
 void optuna_json_put(struct buffer *out, const json_t *value, enum optuna_json_floats floats);
 void optuna_json_put_text(struct buffer *out, const char *text);
+/* JSON text (UTF-8) as it is, but in ASCII: a table of Optuna's may have any character set. */
+void optuna_json_put_ascii(struct buffer *out, const char *json);
 /* NaN and infinities bare. */
 void optuna_json_put_double(struct buffer *out, double number);
 

@@ -172,6 +172,15 @@ static void test_python_json(void **state)
     assert_null(optuna_json_parse("\"unfinished NaN"));
 }
 
+/* A spec keeps its text, but for characters that a table in another character set would refuse. */
+static void test_ascii(void **state)
+{
+    (void)state;
+    BUFFER_AUTO struct buffer out = {0};
+    optuna_json_put_ascii(&out, "{\"\xc3\xa9\": [\"\xe6\x97\xa5\",\"\xf0\x9f\x98\x80\", \"\\n\"]}");
+    assert_string_equal(buffer_text(&out), "{\"\\u00e9\": [\"\\u65e5\",\"\\ud83d\\ude00\", \"\\n\"]}");
+}
+
 static void assert_short(const char *text, const char *expected)
 {
     json_t *value = optuna_json_read_distribution(text);
@@ -259,7 +268,8 @@ int main(void)
         cmocka_unit_test(test_address_mysql),     cmocka_unit_test(test_address_sqlite),
         cmocka_unit_test(test_address_invalid),   cmocka_unit_test(test_time),
         cmocka_unit_test(test_literals),          cmocka_unit_test(test_upsert),
-        cmocka_unit_test(test_python_json),       cmocka_unit_test(test_read_distribution),
+        cmocka_unit_test(test_python_json),       cmocka_unit_test(test_ascii),
+        cmocka_unit_test(test_read_distribution),
         cmocka_unit_test(test_write_distribution), cmocka_unit_test(test_constraints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
