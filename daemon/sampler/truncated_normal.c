@@ -127,12 +127,17 @@ static double right_quantile(double q, double a, double b)
     return clip(normal_upper_quantile(log_beyond_a + real_log1p(-q * clip(share, 0, 1))), a, b);
 }
 
+/* z >= 0 */
+static double upper_mass(double z)
+{
+    return 0.5 * real_erfcx(z * REAL_SQRT_HALF) * real_exp(-0.5 * z * z);
+}
+
 /* a <= 0 <= b: counted from the nearer end, so that nothing cancels. */
 static double central_truncated_quantile(double q, double a, double b)
 {
-    double mass = real_exp(normal_log_mass(a, b));
-    double below = 0.5 * real_erfc(-a * REAL_SQRT_HALF) + q * mass;
-    double above = 0.5 * real_erfc(b * REAL_SQRT_HALF) + (1 - q) * mass;
+    double beyond_a = upper_mass(-a), beyond_b = upper_mass(b), mass = 1 - beyond_a - beyond_b;
+    double below = beyond_a + q * mass, above = beyond_b + (1 - q) * mass;
 
     return clip(below < above ? normal_quantile(below) : -normal_quantile(above), a, b);
 }
