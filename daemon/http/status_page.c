@@ -37,7 +37,7 @@ void status_format_rate(int64_t count, int64_t since_us, int64_t now_us, char te
     int unit = N_UNITS - 1;
 
     text[0] = '\0';
-    if (since_us <= 0 || count == 0)
+    if (since_us <= 0 || per_second <= 0)
         return;
     while (unit > 0 && per_second * (double)units[unit].seconds < 1)
         unit--;
