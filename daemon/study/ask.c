@@ -391,6 +391,11 @@ static void mark_awaited(struct ask *ask)
 
 static void begin_waiting(struct ask *ask)
 {
+    if (ask->studies->is_stopping) {
+        (void)!studies_check_open(ask->studies, &ask->call->problem);
+        ask_answer(ask);
+        return;
+    }
     int64_t now_ms = studies_now_ms(ask->studies);
     struct study *study = ask->study ? ask->study : choose_study(ask);
     enter_list(ask);

@@ -141,10 +141,15 @@ bool studies_is_store_away(const struct studies *studies)
 
 /* ---------------------------------------------------------------------------------------- the end of a turn */
 
+/* While studyd stops only what is under way goes on. */
 static void look_at(struct study *study)
 {
-    asks_serve(study);
+    bool is_stopping = study->studies->is_stopping;
+    if (!is_stopping)
+        asks_serve(study);
     drafts_go(study);
+    if (is_stopping)
+        return;
     control_check_finished(study);
     foreign_watch(study);
 }
@@ -156,7 +161,7 @@ static void settle(struct studies *studies)
         struct study *study = studies->first_dirty;
         studies->first_dirty = study->next_dirty;
         study->is_dirty = false;
-        if (!study->is_deleted && !studies->is_stopping)
+        if (!study->is_deleted)
             look_at(study);
         study_unref(study);
     }

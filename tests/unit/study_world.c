@@ -24,7 +24,7 @@ static int64_t wall_us(void *user)
     return START_US + world->now_ms * 1000;
 }
 
-static uint64_t next_random(struct world *world)
+static uint64_t world_random(struct world *world)
 {
     world->random += 0x9e3779b97f4a7c15;
     uint64_t z = world->random;
@@ -36,7 +36,7 @@ static uint64_t next_random(struct world *world)
 static void random_bytes(void *user, void *bytes, size_t size)
 {
     for (size_t i = 0; i < size; i++)
-        ((unsigned char *)bytes)[i] = (unsigned char)next_random(user);
+        ((unsigned char *)bytes)[i] = (unsigned char)world_random(user);
 }
 
 static int submit(void *user, struct store_record *record)
@@ -288,6 +288,7 @@ static enum store_result create_trial(struct world *world, struct row_study *row
     }
     struct row_trial *trial = add_trial(world, rows);
     rows->n_known++;
+    trial->is_created = true;
     record->trial.trial_id = trial->row.trial_id;
     put_trial(trial, record);
     return STORE_DONE;
@@ -461,7 +462,7 @@ static void commit_first(struct world *world)
     }
 }
 
-static bool step(struct world *world)
+bool world_step(struct world *world)
 {
     if (world->wake_ms <= world->now_ms) {
         world->wake_ms = INT64_MAX;
@@ -483,7 +484,7 @@ static bool step(struct world *world)
 
 void world_run(struct world *world)
 {
-    for (int i = 0; step(world); i++)
+    for (int i = 0; world_step(world); i++)
         assert_true(i < 100000); /* it must come to rest */
 }
 

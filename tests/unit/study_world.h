@@ -29,6 +29,8 @@ struct row_trial {
     struct report_point points[WORLD_MAX_POINTS];
     json_t *user_attrs;
     int n_results;          /* how often it was finished */
+    bool is_created;        /* by studyd */
+    bool is_taken;          /* Optuna has started it while it waited */
     bool is_gone;
 };
 
@@ -72,6 +74,8 @@ void world_deinit(struct world *world);
 /* The daemon dies and starts again with what the store has: what was under way is gone. Open calls are never answered. */
 void world_restart(struct world *world);
 void world_run(struct world *world);
+/* One thing of what world_run() does; false where all is quiet. */
+bool world_step(struct world *world);
 /* Lets time go by, with every tick on the way. */
 void world_pass(struct world *world, int64_t ms);
 /* The store goes away: what is queued is dropped. And comes back. */
