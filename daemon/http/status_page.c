@@ -41,7 +41,10 @@ void status_format_rate(int64_t count, int64_t since_us, int64_t now_us, char te
         return;
     while (unit > 0 && per_second * (double)units[unit].seconds < 1)
         unit--;
-    snprintf(text, STATUS_TIME_SIZE, "%.3g/%s", per_second * (double)units[unit].seconds, units[unit].name);
+
+    double rate = per_second * (double)units[unit].seconds;
+
+    snprintf(text, STATUS_TIME_SIZE, rate < 100 ? "%.3g/%s" : "%.0f/%s", rate, units[unit].name);
 }
 
 /* ---- studies ---- */

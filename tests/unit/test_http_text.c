@@ -192,8 +192,8 @@ static void test_rate(void **)
     static const struct {
         int64_t count, seconds;
         const char *text;
-    } cases[] = {{100, 10, "10/s"},      {10, 60, "10/min"}, {1, 60, "1/min"}, {1, 3599, "1/h"},
-                 {1, 200000, "0.432/d"}, {0, 60, ""},        {5, 0, ""}};
+    } cases[] = {{100, 10, "10/s"}, {123456, 10, "12346/s"}, {10, 60, "10/min"}, {1, 60, "1/min"},
+                 {1, 3599, "1/h"},  {1, 200000, "0.432/d"},  {0, 60, ""},        {5, 0, ""}};
     char text[STATUS_TIME_SIZE];
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
