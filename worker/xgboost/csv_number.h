@@ -48,43 +48,88 @@ static inline uint32_t csv_join_digits(uint64_t digits)
     return (uint32_t)(digits * 10000 + (digits >> 32));
 }
 
-/* A number without sign or exponent that ends, with `stop` behind it, within eight characters; else NULL. The
- * end is found by looking for `stop` and not for the last digit, so that the processor can begin with the
- * next field while it still works on this one. */
+/* The highest bit of the first byte that is `wanted`; what stands above it means nothing. 0: there is none.
+ */
+static inline uint64_t csv_find_char(uint64_t bytes, char wanted)
+{
+    uint64_t difference = bytes ^ 0x0101010101010101 * ((uint8_t)wanted ^ 0x30);
+    return (difference - 0x0101010101010101) & ~difference & 0x8080808080808080;
+}
+
+/* Takes the point out of characters whose last one is in the highest byte. How many digits stand behind it;
+ * -1 where there is no point, -2 where there is something else. */
+static inline int csv_remove_point(uint64_t *bytes)
+{
+    uint64_t point = csv_find_non_digits(*bytes) >> 7;
+    if (point == 0)
+        return -1;
+    uint64_t in_front = point - 1, behind = -(point << 8);
+    unsigned n_behind = (unsigned)__builtin_clzll(point) / 8;
+    if ((point & in_front) != 0 || ((*bytes >> (56 - 8 * n_behind)) & 0xff) != ('.' ^ 0x30))
+        return -2;
+    *bytes = (*bytes & in_front) << 8 | (*bytes & behind);
+    return (int)n_behind;
+}
+
+/*
+ * Numbers without sign and exponent, in two lengths. Their end is found by looking for `stop`, which is
+ * expected behind them, and not for the last digit: so the processor can begin with the next field while it
+ * still works on this one.
+ */
+
+/* One of at most seven characters, or NULL. */
 static inline const char *csv_number_read_short(const char *text, char stop, float *number)
 {
-    const uint64_t ones = 0x0101010101010101, high_bits = 0x8080808080808080;
     uint64_t bytes = csv_load_eight(text);
-    uint64_t stops = bytes ^ ones * ((uint8_t)stop ^ 0x30);
-    stops = (stops - ones) & ~stops & high_bits; /* the lowest bit set marks the first `stop` */
+    uint64_t stops = csv_find_char(bytes, stop);
     if (stops == 0)
         return NULL;
     unsigned n_bits = (unsigned)__builtin_ctzll(stops) & 0x38;
     if (n_bits == 0)
         return NULL;
     bytes <<= 64 - n_bits; /* the last character is in the highest byte, zeros are in front of the first */
-    uint64_t point = csv_find_non_digits(bytes) >> 7;
-    unsigned n_fraction = 0;
-    if (point != 0) {
-        uint64_t in_front = point - 1, behind = -(point << 8);
-        n_fraction = (unsigned)__builtin_clzll(point) / 8;
-        if (n_bits == 8 || (point & in_front) != 0 ||
-            ((bytes >> (56 - 8 * n_fraction)) & 0xff) != ('.' ^ 0x30))
-            return NULL;
-        bytes = (bytes & in_front) << 8 | (bytes & behind);
-    }
-    *number = (float)(csv_join_digits(bytes) / csv_powers_of_ten[n_fraction]);
+    int n_behind = csv_remove_point(&bytes);
+    if (n_behind < -1 || (n_behind == 0 && n_bits == 8))
+        return NULL;
+    *number = (float)(csv_join_digits(bytes) / csv_powers_of_ten[n_behind > 0 ? n_behind : 0]);
     return text + n_bits / 8;
+}
+
+/* One of eight to fifteen characters, or NULL. So many digits are exact in a double. */
+static inline const char *csv_number_read_medium(const char *text, char stop, float *number)
+{
+    uint64_t stops = csv_find_char(csv_load_eight(text + 8), stop);
+    if (stops == 0)
+        return NULL;
+    unsigned n_bits = (unsigned)__builtin_ctzll(stops) & 0x38;
+    uint64_t head = n_bits > 0 ? csv_load_eight(text) << (64 - n_bits) : 0;
+    uint64_t tail = csv_load_eight(text + n_bits / 8);
+    int behind_in_head = csv_remove_point(&head), behind_in_tail = csv_remove_point(&tail);
+    if (behind_in_head < -1 || behind_in_tail < -1 || (behind_in_head >= 0 && behind_in_tail >= 0))
+        return NULL;
+    uint64_t mantissa = csv_join_digits(head) * UINT64_C(100000000) + csv_join_digits(tail);
+    int n_behind = behind_in_head >= 0 ? 8 + behind_in_head : 0;
+    if (behind_in_tail >= 0) {
+        mantissa = csv_join_digits(head) * UINT64_C(10000000) + csv_join_digits(tail);
+        n_behind = behind_in_tail;
+    }
+    *number = (float)((double)(int64_t)mantissa / csv_powers_of_ten[n_behind]);
+    return text + 8 + n_bits / 8;
+}
+
+static inline const char *csv_number_read_unsigned(const char *text, char stop, float *number)
+{
+    const char *end = csv_number_read_short(text, stop, number);
+    return end ? end : csv_number_read_medium(text, stop, number);
 }
 
 /* The number at `text`, most likely with `stop` behind it: where it ends, or NULL where there is none. */
 static inline const char *csv_number_read(const char *text, char stop, float *number)
 {
     const char *end;
-    if (*text != '-') {
-        end = csv_number_read_short(text, stop, number);
-    } else if ((end = csv_number_read_short(text + 1, stop, number))) {
+    if (*text != '-')
+        end = csv_number_read_unsigned(text, stop, number);
+    else if ((end = csv_number_read_unsigned(text + 1, stop, number)))
         *number = -*number;
-    }
     return end ? end : csv_number_read_any(text, number);
 }

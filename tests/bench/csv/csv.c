@@ -78,13 +78,15 @@ static void measure(const char *name, void (*put)(struct buffer *))
         best_s = took_s < best_s ? took_s : best_s;
         csv_table_deinit(&table);
     }
-    printf("%-28s %7.0f MB/s\n", name, (double)size_bytes / best_s / 1e6);
+    printf("| %-27s | %4.0f |\n", name, (double)size_bytes / best_s / 1e6);
     buffer_deinit(&text);
 }
 
 int main(void)
 {
-    measure("short numbers (7.4, 0.9978)", put_short);
+    puts("The CSV reader on one core, 12 columns, the best of 50 runs.\n");
+    puts("| numbers                     | MB/s |\n|---|---|");
+    measure("short (7.4, 0.9978)", put_short);
     measure("six digits (-123.456)", put_six_digits);
     measure("six decimals (-1.234567)", put_six_decimals);
     measure("17 digits (0.1234...)", put_full);
