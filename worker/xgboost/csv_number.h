@@ -15,9 +15,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* So many bytes behind the text's end must be readable, whatever they hold: characters are read eight at a
- * time. */
-#define CSV_NUMBER_PADDING 8
+/* So many bytes behind the text's end must be readable, whatever they hold: sixteen characters are looked at.
+ */
+#define CSV_NUMBER_PADDING 16
 
 /* Ten to the power of 0 to 22: all that a double holds exactly. */
 extern const double csv_powers_of_ten[23];
