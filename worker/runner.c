@@ -99,7 +99,13 @@ static void runner_gone(struct runner *runner)
         uv_close(handles[i], handle_closed_cb);
     explain_end(runner, &text);
     problem_set(&reason, PROBLEM_INVALID, "", "%s", buffer_text(&text)); /* makes it UTF-8 */
-    runner->start.events->gone(runner->start.user, runner->failure, reason.detail);
+
+    struct runner_exit how = {.is_clean =
+                                  !runner->is_ending && runner->exit_status == 0 && runner->exit_signal == 0,
+                              .failure = runner->failure,
+                              .reason = reason.detail};
+
+    runner->start.events->gone(runner->start.user, &how);
 }
 
 static void settle(struct runner *runner)

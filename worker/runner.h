@@ -19,12 +19,18 @@
 
 struct runner;
 
+struct runner_exit {
+    bool is_clean; /* it ended by itself, with exit code 0 */
+    enum trial_failure failure;
+    const char *reason; /* why, in a sentence, with the runner's last words */
+};
+
 /* All come from the loop, never from within a call to the runner. */
 struct runner_events {
     void (*ready)(void *user);
     void (*message)(void *user, const struct runner_message *message); /* any but RUNNER_READY */
-    /* Once, at the end; the runner is freed. `reason` says why, with the runner's last words. */
-    void (*gone)(void *user, enum trial_failure failure, const char *reason);
+    /* Once, at the end; the runner is freed. */
+    void (*gone)(void *user, const struct runner_exit *how);
 };
 
 struct runner_start {

@@ -36,6 +36,8 @@ struct slot {
     struct runner *runner;            /* NULL where there is none */
     const struct runner_entry *entry; /* which one that is */
     bool was_ready;
+    bool has_done_a_trial;
+    bool has_spoken;                  /* of the trial that it has now */
     unsigned n_bad_starts, n_crashes; /* in a row */
 
     uv_timer_t timer; /* RUNNING: time limit; PAUSED: the pause */
@@ -234,6 +236,7 @@ static void run_trial(struct slot *slot)
     BUFFER_AUTO struct buffer line = {};
 
     move(slot, SLOT_RUNNING);
+    slot->has_spoken = false;
     slot->running_since_ms = uv_now(slot->host->loop);
     if (slot->host->trial_timeout_ms > 0)
         uv_timer_start(&slot->timer, trial_timer_cb, slot->host->trial_timeout_ms, 0);
@@ -254,7 +257,7 @@ static void start_runner(struct slot *slot)
                                  .user = slot};
 
     slot->entry = slot->wanted;
-    slot->was_ready = false;
+    slot->was_ready = slot->has_done_a_trial = false;
     slot->runner = runner_new(slot->host->loop, &start);
 }
 
@@ -280,28 +283,44 @@ static void runner_ready(void *user)
         run_trial(slot);
 }
 
+/* done or pruned */
+static void tell_result(struct slot *slot, const struct runner_message *message)
+{
+    struct tell_message told = {.state = message->op == RUNNER_DONE ? TRIAL_COMPLETE : TRIAL_PRUNED,
+                                .n_values = message->n_values,
+                                .values = memory_array(message->n_values, sizeof told.values[0]),
+                                .user_attrs = json_incref(message->attrs)};
+
+    for (size_t i = 0; i < message->n_values; i++)
+        told.values[i] = message->values[i];
+    tell(slot, &told);
+}
+
+/* fail; memory that ran out once is not trusted again: the next trial gets a fresh process. */
+static void tell_runners_failure(struct slot *slot, const struct runner_message *message)
+{
+    if (message->failure == FAILURE_OOM)
+        runner_end(slot->runner, FAILURE_KILLED, "it ran out of memory");
+    tell_failure(slot, message->failure, message->reason, message->attrs);
+}
+
 static void runner_message(void *user, const struct runner_message *message)
 {
     struct slot *slot = user;
-    struct tell_message told = {.user_attrs = json_incref(message->attrs)};
 
+    slot->has_spoken = true;
     if (slot->state != SLOT_RUNNING) {
         runner_end(slot->runner, FAILURE_OBJECTIVE, "the runner spoke of a trial when it had none");
     } else if (message->op == RUNNER_REPORT) {
         lease_report(&slot->lease, &message->point);
-    } else if (message->op == RUNNER_FAIL) {
-        slot->n_crashes = 0;
-        tell_failure(slot, message->failure, message->reason, message->attrs);
     } else {
         slot->n_crashes = 0;
-        told.state = message->op == RUNNER_DONE ? TRIAL_COMPLETE : TRIAL_PRUNED;
-        told.n_values = message->n_values;
-        told.values = memory_array(message->n_values, sizeof told.values[0]);
-        for (size_t i = 0; i < message->n_values; i++)
-            told.values[i] = message->values[i];
-        tell(slot, &told);
+        slot->has_done_a_trial = true;
+        if (message->op == RUNNER_FAIL)
+            tell_runners_failure(slot, message);
+        else
+            tell_result(slot, message);
     }
-    tell_message_deinit(&told);
 }
 
 /* A runner that does not come up is this machine's trouble: the trial goes back, unspent. */
@@ -312,22 +331,33 @@ static void start_failed(struct slot *slot, const char *reason)
     slot->host->cannot_start(slot->host->user, slot, slot->n_bad_starts, reason);
 }
 
-static void runner_gone(void *user, enum trial_failure failure, const char *reason)
+/* A runner may end after a trial. Where the next one was already on its way to it, that trial lost nothing.
+ */
+static bool has_ended_between_trials(const struct slot *slot, const struct runner_exit *how)
+{
+    return how->is_clean && slot->has_done_a_trial && !slot->has_spoken;
+}
+
+static void runner_gone(void *user, const struct runner_exit *how)
 {
     struct slot *slot = user;
     bool never_came_up = !slot->was_ready && slot->entry == slot->wanted;
 
     slot->runner = NULL;
     slot->entry = NULL;
-    if (slot->state == SLOT_RUNNING) {
+    if (slot->state == SLOT_RUNNING && has_ended_between_trials(slot, how)) {
+        uv_timer_stop(&slot->timer);
+        move(slot, SLOT_STARTING);
+        start_runner(slot);
+    } else if (slot->state == SLOT_RUNNING) {
         slot->n_crashes++;
-        tell_failure(slot, failure, reason, NULL);
+        tell_failure(slot, how->failure, how->reason, NULL);
     } else if (slot->state == SLOT_STARTING && never_came_up) {
-        start_failed(slot, reason);
+        start_failed(slot, how->reason);
     } else if (slot->state == SLOT_STARTING) {
         start_runner(slot);
     } else {
-        log_debug("a runner without a trial is gone slot=%s reason=\"%s\"", slot->place->name, reason);
+        log_debug("a runner without a trial is gone slot=%s reason=\"%s\"", slot->place->name, how->reason);
     }
     stop_when_done(slot);
 }

@@ -13,7 +13,7 @@ const char *const slot_state_names[] = {
 #define TO(state) (1u << SLOT_##state)
 static const unsigned legal_moves[SLOT_N_STATES] = {
     [SLOT_IDLE] = TO(PREPARING) | TO(STOPPED),   [SLOT_PREPARING] = TO(STARTING) | TO(TELLING),
-    [SLOT_STARTING] = TO(RUNNING) | TO(TELLING), [SLOT_RUNNING] = TO(TELLING),
+    [SLOT_STARTING] = TO(RUNNING) | TO(TELLING), [SLOT_RUNNING] = TO(TELLING) | TO(STARTING),
     [SLOT_TELLING] = TO(IDLE) | TO(PAUSED),      [SLOT_PAUSED] = TO(IDLE) | TO(STOPPED),
 };
 

@@ -2,18 +2,18 @@
 /*
  * The states of a slot, and the moves between them.
  *
- *        +------------------------------------------------------------+
- *        v                                                            |
- *   IDLE --slot_take()--> PREPARING --study known--> STARTING --ready--> RUNNING
- *    ^  ^                     |                         |  ^             |
- *    |  |                     | cannot be run here      |  | runner is   | done, pruned, fail, crash,
- *    |  |                     v                         v  | there: at   | time limit, lost, stop
- *    |  +------------------ TELLING <-------------------+  | once        |
- *    |   told                 |    <-----------------------+-------------+
- *    |                        | the runner does not start, or crashes again
- *    +-----time is up----- PAUSED
+ *          slot_take()           study known          runner ready
+ *   IDLE ---------------> PREPARING --------> STARTING ----------> RUNNING
+ *    ^                        |                |   ^                |   |
+ *    |                        |                |   +----------------+   |
+ *    |                        |                |  it ended just before  |
+ *    |          told          v                v                        v
+ *    +-------------------- TELLING <-----------+------------------------+
+ *    |                        |
+ *    |      time is up        v  the runner does not start, or crashes again and again
+ *    +-------------------- PAUSED
  *
- *   STOPPED is reached from each, once nothing is left to tell and the runner is gone.
+ *   IDLE and PAUSED become STOPPED when the worker stops and the runner is gone.
  */
 #pragma once
 

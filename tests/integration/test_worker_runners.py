@@ -93,6 +93,25 @@ def test_one_shot_runner(run):
     assert "warning" not in worker.log()
 
 
+def test_a_runner_that_ends_without_a_word(run):
+    """A fresh process that ends cleanly, but says nothing about its trial, has failed it: it is not started for ever."""
+    studyd, _ = run("sys.exit(0)")
+    assert [trial["state"] for trial in studyd.trials("s")] == ["fail", "fail"]
+
+
+def test_memory_that_ran_out(run):
+    """After a trial that ran out of memory the next one gets a fresh process."""
+    studyd, worker = run("""
+        if trial["number"] == 0:
+            say(op="fail", **{"class": "oom"}, reason="no room", attrs={"pid": os.getpid()})
+        else:
+            say(op="done", values=[1], attrs={"pid": os.getpid()})
+        """)
+    first, second = studyd.trials("s")
+    assert (first["state"], second["state"]) == ("fail", "complete")
+    assert first["user_attrs"]["pid"] != second["user_attrs"]["pid"]
+
+
 def test_messages_arrive_together(run):
     """Reports, attributes and result of a trial, written at once, all arrive, and in order."""
     studyd, _ = run("""

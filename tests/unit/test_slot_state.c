@@ -26,6 +26,7 @@ static void test_moves(void **)
         assert_false(slot_state_may_become(SLOT_STOPPED, (enum slot_state)state));
         assert_false(slot_state_may_become((enum slot_state)state, (enum slot_state)state));
     }
+    assert_true(slot_state_may_become(SLOT_RUNNING, SLOT_STARTING));
     assert_false(slot_state_may_become(SLOT_IDLE, SLOT_RUNNING));
     assert_false(slot_state_may_become(SLOT_RUNNING, SLOT_IDLE));
 }
