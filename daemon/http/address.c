@@ -70,16 +70,6 @@ bool address_is_loopback(const struct address *address)
     return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
-bool address_is_any(const struct address *address)
-{
-    const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address->storage;
-    const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address->storage;
-
-    if (address->storage.ss_family == AF_INET)
-        return v4->sin_addr.s_addr == htonl(INADDR_ANY);
-    return IN6_IS_ADDR_UNSPECIFIED(&v6->sin6_addr);
-}
-
 void address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE])
 {
     const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address->storage;

@@ -17,8 +17,6 @@ struct address {
 /* Numeric addresses and "localhost" only: nothing is looked up. 0, or -1 with `problem`. */
 [[nodiscard]] int address_parse(struct address *address, const char *text, struct problem *problem);
 bool address_is_loopback(const struct address *address);
-/* 0.0.0.0 or [::]: every address of this machine. */
-bool address_is_any(const struct address *address);
 /* "127.0.0.1:8090", "[::1]:8090". */
 void address_format(const struct address *address, char text[ADDRESS_TEXT_SIZE]);
 /* Does a Host header ("127.0.0.1:8090", "[::1]", "localhost") name this machine's loopback? */
