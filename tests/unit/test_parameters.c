@@ -164,6 +164,10 @@ static void test_device_by_version(void **unused)
     assert_int_equal(device_check(&cpu, &old, &failure), 0);
     assert_int_equal(device_check(&cuda, &old, &failure), -1);
     assert_reason("(XGBoost 1.7.4) is built without CUDA");
+    const struct device beyond = {.is_cuda = true, .ordinal = 1000};
+    failure = (struct failure){0};
+    assert_int_equal(device_check(&beyond, &new, &failure), -1);
+    assert_reason("device cuda:1000 is asked for, and this runner sees ");
 
     assert_int_equal(merge("{\"tree_method\": \"hist\"}", "{}"), 0);
     device_apply(&cuda, &old, &parameters);

@@ -59,7 +59,7 @@ static bool float_is_certain(double number)
     memcpy(&bits, &number, sizeof bits);
     uint64_t dropped = bits & ((1u << DROPPED_BITS) - 1);
     uint64_t middle = 1u << (DROPPED_BITS - 1);
-    return dropped - (middle - 4) > 8 && number > 1e-37;
+    return dropped - (middle - 4) > 8;
 }
 
 const char *csv_number_read_any(const char *text, float *number)

@@ -259,33 +259,41 @@ static int train(struct training *training, enum verdict *verdict)
     return 0;
 }
 
-/* The value of the whole trial: our own arithmetic on what in-place prediction gives for the validation rows.
- * Where that cannot be done (gblinear, several outputs a row, a metric that is not ours) it is the library's
- * evaluation of the last round. */
-static double final_value(const struct training *training)
+/* Can the value be computed here? Not for gblinear, which has no in-place prediction, for several outputs a
+ * row, and for metrics that are not ours. */
+static bool has_own_value(const struct training *training)
 {
-    const struct xgboost_library *library = training->library;
     const char *objective = parameters_get(&training->parameters, "objective");
-    if (is_set_to(&training->parameters, "booster", "gblinear") ||
-        !metric_is_computed(training->metric, objective ? objective : "reg:squarederror"))
-        return training->last_value;
-    char rows[DATASET_ARRAY_SIZE];
-    dataset_put_validation(training->dataset, rows);
+    return !is_set_to(&training->parameters, "booster", "gblinear") &&
+           metric_is_computed(training->metric, objective ? objective : "reg:squarederror");
+}
+
+/* The value of the whole trial: our own arithmetic on what in-place prediction gives for the validation rows;
+ * else the library's evaluation of the last round. */
+static int compute_value(const struct training *training, double *value)
+{
     /* cache_id is for 1.7, which refuses a configuration without it. */
     static const char config[] = "{\"type\":0,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,"
                                  "\"strict_shape\":false,\"missing\":NaN,\"cache_id\":0}";
+    const struct xgboost_library *library = training->library;
+    const struct dataset *dataset = training->dataset;
+    *value = training->last_value;
+    if (!has_own_value(training))
+        return 0;
+    char rows[DATASET_ARRAY_SIZE];
+    dataset_put_validation(dataset, rows);
     const uint64_t *shape;
     uint64_t n_dimensions, n_predictions = 1;
     const float *predictions;
     if (library->XGBoosterPredictFromDense(training->booster, rows, config, NULL, &shape, &n_dimensions,
                                            &predictions) != 0)
-        return training->last_value;
+        return xgboost_library_fail(library, "predict", training->failure);
     for (uint64_t i = 0; i < n_dimensions; i++)
         n_predictions *= shape[i];
-    if (n_predictions != training->dataset->n_validation)
-        return training->last_value;
-    return metric_compute(training->metric, predictions, dataset_validation_labels(training->dataset),
-                          training->dataset->n_validation);
+    if (n_predictions == dataset->n_validation)
+        *value = metric_compute(training->metric, predictions, dataset_validation_labels(dataset),
+                                dataset->n_validation);
+    return 0;
 }
 
 static int give_model(void *context, const char **bytes, size_t *size)
@@ -369,7 +377,8 @@ static int run(struct training *training, struct trial_result *result)
         result->outcome = OUTCOME_PRUNED;
         return 0;
     }
-    result->value = final_value(training);
+    if (compute_value(training, &result->value) < 0)
+        return -1;
     if (isnan(result->value))
         return failure_set(
             training->failure, FAILURE_NAN,
