@@ -76,13 +76,8 @@ static void test_line_ends(void **unused)
 {
     (void)unused;
     static const char *const texts[] = {
-        "a,y\n1,2\n3,4\n",
-        "a,y\n1,2\n3,4",
-        "a,y\r\n1,2\r\n3,4\r\n",
-        "a,y\r\n1,2\r\n3,4",
-        "a,y\n1,2\r\n3,4",
-        "\xef\xbb\xbf"
-        "a,y\n1,2\n3,4",
+        "a,y\n1,2\n3,4\n",         "a,y\n1,2\n3,4",   "a,y\r\n1,2\r\n3,4\r\n",
+        "a,y\r\n1,2\r\n3,4",       "a,y\n1,2\r\n3,4", "\xef\xbb\xbf\x61,y\n1,2\n3,4",
         "a,y\n1,2\n3,4\n\n\r\n\n",
     };
     static const float features[] = {1, 3}, labels[] = {2, 4};

@@ -161,6 +161,9 @@ int xgboost_library_open(struct xgboost_library *library, const char *path, stru
 {
     *library = (struct xgboost_library){0};
     BUFFER_AUTO struct buffer tried = {0};
+    /* Versions after 1.7 (3.2, say) would cap nthread by it, which the spec decides; OpenMP reads it when
+     * loaded. */
+    unsetenv("OMP_NUM_THREADS");
     void *handle = path ? open_one(path, &library->path, &tried) : open_first(&library->path, &tried);
     if (!handle) {
         buffer_printf(
