@@ -89,12 +89,11 @@ def test_trial(start):
 
 
 def test_many_trials_one_process(start):
-    """The same trial gives the same bits, in this process and in the next; the data file is read once."""
+    """The same trial gives the same bits, in this process and in the next."""
     runner = start()
     params = {"max_depth": 3, "subsample": 0.5, "max_bin": 32}
     _, first = runner.run(params)
     runner.run({"max_bin": 64, "n_estimators": 3})
-    runner.data.unlink()
     _, again = runner.run(params)
     assert again["values"] == first["values"]
     _, elsewhere = start().run(params)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The trainer with the real libxgboost that is installed, on a small table made here. */
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -206,7 +208,7 @@ static void test_prune(void **unused)
     assert_int_equal(attr("rounds"), 5);
 }
 
-/* The same trial gives the same bits; the seed counts; the file is read once. */
+/* The same trial gives the same bits; the seed and the split count. */
 static void test_repeatable(void **unused)
 {
     (void)unused;
@@ -214,14 +216,37 @@ static void test_repeatable(void **unused)
     assert_int_equal(run(params, "y", ""), OUTCOME_DONE);
     double first = result.value;
     assert_int_equal(run("{\"max_depth\": 2}", "y", ""), OUTCOME_DONE);
-    assert_int_equal(truncate(data_path, 0), 0);
     assert_int_equal(run(params, "y", ""), OUTCOME_DONE);
     assert_true(result.value == first);
-    write_data();
     assert_int_equal(run(params, "y", "\"params\": {\"seed\": 4}"), OUTCOME_DONE);
     assert_true(result.value != first);
     assert_int_equal(run(params, "y", "\"split_seed\": 4"), OUTCOME_DONE);
     assert_true(result.value != first);
+}
+
+/* The file is read once, until it changes: rubbish of the same size and time goes unnoticed, an empty file
+ * does not. */
+static void test_file_is_read_once(void **unused)
+{
+    (void)unused;
+    struct stat status;
+    assert_int_equal(run("{}", "y", ""), OUTCOME_DONE);
+    double first = result.value;
+    assert_int_equal(stat(data_path, &status), 0);
+    FILE *file = fopen(data_path, "r+");
+    assert_non_null(file);
+    for (off_t i = 0; i < status.st_size; i++)
+        fputc('x', file);
+    fclose(file);
+    const struct timespec times[] = {status.st_atim, status.st_mtim};
+    assert_int_equal(utimensat(AT_FDCWD, data_path, times, 0), 0);
+    assert_int_equal(run("{}", "y", ""), OUTCOME_DONE);
+    assert_true(result.value == first);
+    assert_int_equal(truncate(data_path, 0), 0);
+    assert_failed("{}", "y", "", "is empty");
+    write_data();
+    assert_int_equal(run("{}", "y", ""), OUTCOME_DONE);
+    assert_true(result.value == first);
 }
 
 /* More distinct max_bin and data sets than are kept: the oldest go, the values stay. */
@@ -293,6 +318,7 @@ int main(void)
         cmocka_unit_test_setup(test_reports, reset),
         cmocka_unit_test_setup(test_prune, reset),
         cmocka_unit_test_setup(test_repeatable, reset),
+        cmocka_unit_test_setup(test_file_is_read_once, reset),
         cmocka_unit_test_setup(test_caches, reset),
         cmocka_unit_test_setup(test_refusals, reset),
         cmocka_unit_test_setup(test_nan, reset),

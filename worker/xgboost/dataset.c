@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "proto/memory.h"
 #include "worker/xgboost/split.h"
@@ -104,10 +105,15 @@ static int split_table(struct dataset *dataset, const struct objective *objectiv
     return status;
 }
 
+/* What makes two trials' data the same: the file as it is now, how it is read, how it is split. */
 static char *key_of(const struct objective *objective)
 {
-    struct buffer key = {0};
-    buffer_printf(&key, "%s\n%c\n%s\n%zu\n%.17g\n%" PRIu64, objective->data, objective->delimiter,
+    struct buffer key = {};
+    struct stat file = {}; /* all zero where there is none: reading it says so */
+    (void)stat(objective->data, &file);
+    buffer_printf(&key, "%s\n%lld %lld %lld.%09ld\n%c\n%s\n%zu\n%.17g\n%" PRIu64, objective->data,
+                  (long long)file.st_ino, (long long)file.st_size, (long long)file.st_mtim.tv_sec,
+                  file.st_mtim.tv_nsec, objective->delimiter,
                   objective->label_name ? objective->label_name : "", objective->label_index,
                   objective->test_size, objective->split_seed);
     return buffer_take(&key);

@@ -24,7 +24,7 @@ struct matrix_pair {
 };
 
 struct dataset {
-    char *key; /* owned; path, delimiter, label and split as text; NULL: not loaded */
+    char *key; /* owned; file, delimiter, label and split as text; NULL: not loaded */
     uint64_t last_use;
     struct csv_table table;
     size_t n_train, n_validation;
@@ -39,8 +39,8 @@ struct dataset_cache {
     struct dataset datasets[2];
 };
 
-/* The objective's data set, loaded if it is not there: borrowed, valid until the next call. NULL with
- * `failure`. */
+/* The objective's data set, loaded if it is not there or the file has changed: borrowed, valid until the next
+ * call. NULL with `failure`. */
 struct dataset *dataset_open(struct dataset_cache *cache, const struct xgboost_library *library,
                              const struct objective *objective, struct failure *failure);
 void dataset_cache_deinit(struct dataset_cache *cache, const struct xgboost_library *library);
