@@ -81,8 +81,6 @@ void store_post(struct store *store, enum event_kind kind, int exit_code, const 
 /* It will never work: tells the loop, once, and ends both threads. */
 void store_fail(struct store *store, int exit_code, const char *why);
 bool store_is_ending(struct store *store); /* failed, or closing with nothing queued or no time left */
-/* Memory that a record takes in the queue and in a batch, about. */
-size_t record_bytes(const struct store_record *record);
 
 /* Thread functions. */
 void writer_main(void *store);

@@ -55,7 +55,8 @@ void id_set_clear(struct id_set *set)
     *set = (struct id_set){0};
 }
 
-size_t record_bytes(const struct store_record *record)
+/* Memory that a record takes in the queue, and text in a batch, about. */
+static size_t record_bytes(const struct store_record *record)
 {
     json_t *attrs[] = {record->study.user_attrs, record->trial.user_attrs, record->trial.fixed_params};
     size_t size = 400;
@@ -237,17 +238,17 @@ int store_submit(struct store *store, struct store_record *record)
     record->n_foreign = 0;
     record->foreign = NULL;
     record->detail[0] = '\0';
-    size_t bytes = record_bytes(record);
+    record->size_bytes = record_bytes(record);
     uv_mutex_lock(&store->mutex);
     bool is_taken = store->is_serving && !store->is_away && !store->is_closing && store->n_queued < MAX_QUEUED &&
-                    store->queued_bytes + bytes <= MAX_QUEUED_BYTES;
+                    store->queued_bytes + record->size_bytes <= MAX_QUEUED_BYTES;
     if (is_taken && id_set_has(&store->refused, record->study_id)) {
         record->result = STORE_AWAY; /* behind one that was refused */
         record_list_push(&store->finished, record);
     } else if (is_taken) {
         record_list_push(&store->queue, record);
         store->n_queued++;
-        store->queued_bytes += bytes;
+        store->queued_bytes += record->size_bytes;
         uv_cond_signal(&store->writer_wakes);
     }
     uv_mutex_unlock(&store->mutex);

@@ -171,6 +171,7 @@ struct store_record {
 
     /* The store's own. */
     struct store_record *next;
+    size_t size_bytes; /* in the queue, about */
 };
 
 /* --------------------------------------------------------------------------------------------- cold reads */

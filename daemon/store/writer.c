@@ -17,6 +17,7 @@
 #define PING_MS 1000        /* the server closes a session of the writer that is silent for 4 s */
 #define OWN_MS 1000         /* between attempts to connect, or to get the lock */
 #define GARBAGE_ROUNDS 16   /* so often rows of deleted studies are removed while there is other work */
+#define CLOSING_MS 20       /* instead of the others while the store closes */
 #define HELD_MS 20          /* until a study that somebody else had locked is tried again */
 #define MAX_TRIES 3         /* of a batch that others are in the way of, before it is split */
 #define QUICK_ATTEMPTS 5    /* our own old session may still hold the lock: these come quickly, nobody is told */
@@ -49,8 +50,8 @@ struct writer {
 static void wait_ms(struct store *store, unsigned ms)
 {
     uv_mutex_lock(&store->mutex);
-    if (!store->has_failed && !store->is_closing)
-        uv_cond_timedwait(&store->writer_wakes, &store->mutex, (uint64_t)ms * 1000000);
+    if (!store->has_failed)
+        uv_cond_timedwait(&store->writer_wakes, &store->mutex, (uint64_t)(store->is_closing ? CLOSING_MS : ms) * 1000000);
     uv_mutex_unlock(&store->mutex);
 }
 
@@ -59,6 +60,13 @@ static void set_away(struct writer *writer, const char *why)
     if (!writer->is_away)
         store_post(writer->store, EVENT_AWAY, 0, why);
     writer->is_away = true;
+}
+
+static void set_back(struct writer *writer)
+{
+    if (writer->is_away)
+        store_post(writer->store, EVENT_BACK, 0, "");
+    writer->is_away = false;
 }
 
 static void drop_connection(struct writer *writer)
@@ -101,11 +109,7 @@ static bool own(struct writer *writer)
         if (!writer->sql)
             writer->sql = sql_open(&writer->store->address, SQL_WRITER);
         switch (owner_take(&writer->owner, writer->sql, who)) {
-        case OWNER_MINE:
-            if (writer->is_away)
-                store_post(writer->store, EVENT_BACK, 0, "");
-            writer->is_away = false;
-            return true;
+        case OWNER_MINE: return true;
         case OWNER_OTHER: note_other(writer, who, told, attempt); break;
         case OWNER_DEPOSED:
             store_fail(writer->store, EXIT_FAILED, deposed);
@@ -121,6 +125,16 @@ static bool own(struct writer *writer)
     return false;
 }
 
+/* With nothing to write: a connection is all that is wanted. */
+static bool own_again(struct writer *writer)
+{
+    drop_connection(writer);
+    if (!own(writer))
+        return false;
+    set_back(writer);
+    return true;
+}
+
 /* Keeps the session alive, and notices when it is not. False: the store ends. */
 static bool ping(struct writer *writer)
 {
@@ -129,10 +143,7 @@ static bool ping(struct writer *writer)
     sql_query(writer->sql, "SELECT 1");
     while (sql_next(writer->sql))
         ;
-    if (writer->sql->status == SQL_OK)
-        return true;
-    drop_connection(writer);
-    return own(writer);
+    return writer->sql->status == SQL_OK || own_again(writer);
 }
 
 /* The reader loads, while the lock is kept. */
@@ -233,15 +244,22 @@ static enum batch_outcome recover(struct writer *writer, const struct batch *bat
 static enum batch_outcome try_batch(struct writer *writer, struct batch *batch)
 {
     enum batch_outcome outcome = BATCH_RETRY;
+    int losses = 0;
     for (int tries = 0; outcome == BATCH_RETRY && tries < MAX_TRIES; tries++) {
         batch->sql = writer->sql;
         batch->is_careful = tries > 0 || writer->is_careful;
         outcome = batch_try(batch);
         if (outcome != BATCH_LOST)
             continue;
+        if (losses++) { /* a new connection does not help: read-only, disk full */
+            set_away(writer, writer->sql->error);
+            wait_ms(writer->store, OWN_MS);
+        }
         outcome = recover(writer, batch);
-        tries = -1; /* on another connection */
+        tries = -1;
     }
+    if (outcome != BATCH_LOST && outcome != BATCH_DEPOSED)
+        set_back(writer);
     return outcome;
 }
 
@@ -287,7 +305,7 @@ static size_t take(struct writer *writer, struct item *items)
         uv_cond_wait(&store->writer_wakes, &store->mutex);
     while (store->queue.first && n < MAX_BATCH_RECORDS && bytes < MAX_BATCH_BYTES) {
         items[n] = (struct item){.record = record_list_pop(&store->queue)};
-        bytes += record_bytes(items[n++].record);
+        bytes += items[n++].record->size_bytes;
     }
     store->n_queued -= n;
     store->queued_bytes -= bytes;
@@ -307,7 +325,7 @@ static void drop_refused(struct writer *writer)
             continue;
         }
         store->n_queued--;
-        store->queued_bytes -= record_bytes(record);
+        store->queued_bytes -= record->size_bytes;
         record->result = STORE_AWAY;
         record_list_push(&store->finished, record);
     }
@@ -328,7 +346,7 @@ static void hand_back(struct writer *writer, struct item *items, size_t n)
             continue;
         }
         record_list_push(&kept, items[i].record);
-        store->queued_bytes += record_bytes(items[i].record);
+        store->queued_bytes += items[i].record->size_bytes;
         n_kept++;
     }
     if (kept.first) {
@@ -364,10 +382,7 @@ static bool remove_garbage(struct writer *writer)
         garbage->n--;
     }
     sql_forget(writer->sql);
-    if (writer->sql->status == SQL_OK)
-        return true;
-    drop_connection(writer);
-    return own(writer);
+    return writer->sql->status == SQL_OK || own_again(writer);
 }
 
 static bool serve(struct writer *writer, struct item *items)
@@ -407,7 +422,7 @@ void writer_main(void *argument)
     sigfillset(&all); /* signals are the loop's */
     pthread_sigmask(SIG_BLOCK, &all, NULL);
 
-    if (own(&writer) && load(&writer)) {
+    if (own_again(&writer) && load(&writer)) {
         writer.sql->driver->warn(writer.sql);
         while (serve(&writer, items))
             ;

@@ -7,9 +7,12 @@
 
 #include <cmocka.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "tests/unit/cut_proxy.h"
 #include "tests/unit/store_harness.h"
@@ -301,6 +304,20 @@ static void test_locked_study(void **state)
     assert_int_equal(store_submit(harness->store, &ask), 0);
     assert_int_equal(store_submit(harness->store, &tell), 0);
     assert_int_equal(harness_do(harness, &other), STORE_DONE);
+
+    /* Many more of the other study, queued while the first ones go back and forth. */
+    static struct store_record reports[300];
+    struct store_record *pointers[300];
+    struct report_point point = {1, 0.5};
+    for (int i = 0; i < 300; i++) {
+        reports[i] = record_of(STORE_REPORT, other_id, 200 + i);
+        reports[i].uid = OTHER_UID;
+        reports[i].report.trial_id = other.trial.trial_id;
+        reports[i].report.n_points = 1;
+        reports[i].report.points = &point;
+        pointers[i] = &reports[i];
+    }
+    harness_do_all(harness, pointers, 300);
     assert_false(is_done);
     harness_sql(harness, "ROLLBACK");
     harness_run_until(harness, is_done);
@@ -404,6 +421,81 @@ static void test_killed_session(void **state)
         create_trial(harness, study_id, i);
     assert_string_equal(harness_value(harness, "SELECT number FROM trials ORDER BY trial_id"), "0 1 2");
     assert_int_equal(harness->n_away, 0);
+}
+
+/* Submits a trial while the database takes none, and lets it take trials again once the store has noticed. */
+static void assert_waits_for(struct harness *harness, void (*let)(struct harness *harness))
+{
+    struct store_record ask = record_create_trial(1, 0, params);
+    ask.done = done_and_see;
+    is_done = false;
+    assert_int_equal(store_submit(harness->store, &ask), 0);
+    harness_run_until(harness, harness->is_away);
+    assert_int_equal(store_submit(harness->store, &ask), -1);
+    assert_false(is_done);
+    let(harness);
+    harness_run_until(harness, is_done);
+    assert_int_equal(ask.result, STORE_DONE);
+    harness_run_until(harness, !harness->is_away);
+    assert_int_equal(harness->n_away, 1);
+}
+
+static void let_files_grow(struct harness *harness)
+{
+    (void)harness;
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){RLIM_INFINITY, RLIM_INFINITY});
+}
+
+/* The file cannot grow (as on a full disk): the store is away until it can. */
+static void test_full_disk(void **state)
+{
+    struct harness *harness = begin(state);
+    if (harness->kind == HARNESS_MYSQL)
+        skip();
+    assert_int_equal(create_study(harness), 1);
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){4096, RLIM_INFINITY});
+    assert_waits_for(harness, let_files_grow);
+}
+
+static void let_server_write(struct harness *harness)
+{
+    harness_sql(harness, "SET GLOBAL read_only = 0");
+}
+
+/* The server takes no writes (a replica, say): the store is away until it does. An account with rights on its database alone
+ * is all that studyd needs. */
+static void test_read_only_server(void **state)
+{
+    struct harness *harness = *state;
+    if (harness->kind == HARNESS_SQLITE || !harness->url[0])
+        skip();
+    char url[512], *at = strchr(harness->url, '@');
+    char name[32];
+    snprintf(name, sizeof name, "studyd_test_%d", (int)getpid());
+    snprintf(url, sizeof url, "mysql://%s:secret%s", name, at);
+    harness_sql(harness, "CREATE USER %s@localhost IDENTIFIED BY 'secret'", name);
+    harness_sql(harness, "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, REFERENCES, INDEX ON %s.* TO %s@localhost", name, name);
+    strcpy(harness->url, url);
+    harness_open(harness);
+    assert_int_equal(create_study(harness), 1);
+    harness_sql(harness, "SET GLOBAL read_only = 1");
+    assert_waits_for(harness, let_server_write);
+    harness_sql(harness, "DROP USER %s@localhost", name);
+}
+
+/* While the connection was gone another studyd owned the database: this one must not go on. */
+static void test_deposed_while_away(void **state)
+{
+    struct harness *harness = begin(state);
+    if (harness->kind == HARNESS_SQLITE)
+        skip();
+    const char *id = harness_value(harness, "SELECT IS_USED_LOCK(CONCAT('studyd:', DATABASE()))");
+    harness_sql(harness, "UPDATE studyd_owner SET epoch = epoch + 1, batch = 0");
+    harness_sql(harness, "KILL %s", id);
+    harness_run_until(harness, harness->exit_code);
+    assert_int_equal(harness->exit_code, 1);
+    assert_non_null(strstr(harness->why, "another studyd"));
 }
 
 /* The connection is cut at a COMMIT, before the server sees it or before its answer: either way it is applied once. */
@@ -538,6 +630,7 @@ int main(void)
         ON_BOTH(test_refused),        ON_BOTH(test_locked_study),       ON_BOTH(test_locked_trial),
         ON_BOTH(test_busy_file),      ON_BOTH(test_deposed),            ON_BOTH(test_standby),
         ON_BOTH(test_killed_session), ON_BOTH(test_cut_at_commit),      ON_BOTH(test_away_and_back),
+        ON_BOTH(test_deposed_while_away), ON_BOTH(test_full_disk),      ON_BOTH(test_read_only_server),
         ON_BOTH(test_delete_study),   ON_BOTH(test_orphans),            ON_BOTH(test_close_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
