@@ -40,7 +40,7 @@ struct ask {
     struct waiter waiter;    /* before the gate of the same request */
     size_t n_drafts;         /* on their way */
     size_t n_offers;
-    struct ask_offer *offers; /* owned [count] */
+    struct ask_offer *offers; /* owned, room for `count` at least */
 };
 
 /* ------------------------------------------------------------------------------------------- who waits */
@@ -114,10 +114,15 @@ bool asks_are_waiting(const struct study *study)
 
 /* ------------------------------------------------------------------------------------------- the answer */
 
+static void drop_offers(struct ask *ask)
+{
+    while (ask->n_offers)
+        json_decref(ask->offers[--ask->n_offers].params);
+}
+
 static void ask_free(struct ask *ask)
 {
-    for (size_t i = 0; i < ask->n_offers; i++)
-        json_decref(ask->offers[i].params);
+    drop_offers(ask);
     free(ask->offers);
     json_decref(ask->runners);
     free(ask->worker);
@@ -419,7 +424,8 @@ static void begin_waiting(struct ask *ask)
 static void add_offers_again(struct ask *ask, struct study *study, uint32_t index)
 {
     const struct request *request = &study->requests.items[index];
-    ask->offers = memory_resize(ask->offers, ask->n_offers + request->n_numbers + 1, sizeof *ask->offers);
+    size_t n_most = ask->n_offers + request->n_numbers + (size_t)ask->count;
+    ask->offers = memory_resize(ask->offers, n_most, sizeof *ask->offers);
     for (uint32_t i = 0; i < request->n_numbers; i++) {
         struct trial *trial = trials_get(&study->trials, request->numbers[i]);
         if (!trial || trial->ask_request != index || trial->state == TRIAL_WAITING || trial_is_reserved(trial))
@@ -430,7 +436,8 @@ static void add_offers_again(struct ask *ask, struct study *study, uint32_t inde
     }
 }
 
-/* Is there such a request already? Then it is answered, or waits for the first. */
+/* Is it answered now, or does it wait for the first with its id? Else the trials that the request has brought here, if any,
+ * are among the ask's offers. */
 static bool is_known(struct ask *ask, struct study *study, struct requests *requests)
 {
     uint32_t index = requests_find(requests, ask->key);
@@ -446,25 +453,23 @@ static bool is_known(struct ask *ask, struct study *study, struct requests *requ
         timer_set(&ask->studies->timers, &ask->timer, ask->until_ms > limit_ms ? ask->until_ms : limit_ms);
     } else if (study) {
         add_offers_again(ask, study, index);
+        return false;
     }
     return true;
 }
 
-/* An ask of all studies may have been given trials of any. */
+/* Has this request brought trials that it still holds, or is it under way? An ask of all studies may have been given trials
+ * of any. One whose trials were all handed on is as good as new. */
 static bool is_repeated(struct ask *ask)
 {
-    bool is_found = false;
-    if (ask->study) {
-        is_found = is_known(ask, ask->study, &ask->study->requests);
-    } else if (is_known(ask, NULL, &ask->studies->requests)) {
-        return true;
-    } else {
-        for (size_t i = 0; i < ask->studies->n_studies && !ask->answer.is_given; i++)
-            is_found |= is_known(ask, ask->studies->by_name[i], &ask->studies->by_name[i]->requests);
-    }
-    if (is_found && !ask->answer.is_given && !ask->waiter.gate)
+    struct studies *studies = ask->studies;
+    drop_offers(ask); /* of an earlier look */
+    bool is_answered = is_known(ask, ask->study, ask->study ? &ask->study->requests : &studies->requests);
+    for (size_t i = 0; !ask->study && !is_answered && i < studies->n_studies; i++)
+        is_answered = is_known(ask, studies->by_name[i], &studies->by_name[i]->requests);
+    if (!is_answered && ask->n_offers)
         ask_answer_offers(ask);
-    return is_found;
+    return is_answered || ask->n_offers;
 }
 
 static void begin_request(struct ask *ask)

@@ -43,14 +43,18 @@ static double elapsed_s(const struct study *study)
 
 static void clock_fired(void *owner)
 {
+    control_set_clock(owner);
     study_mark(owner);
+}
+
+void control_init_timer(struct study *study)
+{
+    study->seconds_timer = (struct timer){.fire = clock_fired, .owner = study};
 }
 
 void control_set_clock(struct study *study)
 {
     double max_seconds = study->spec->max_seconds;
-    study->seconds_timer.fire = clock_fired;
-    study->seconds_timer.owner = study;
     timer_cancel(&study->studies->timers, &study->seconds_timer);
     double left_s = max_seconds - elapsed_s(study);
     if (max_seconds >= 0 && study->first_ask_us && left_s > 0)
@@ -328,15 +332,17 @@ void study_delete(struct studies *studies, struct study *study, bool force, stru
 
 /* ----------------------------------------------------------------------------------------- by itself: the end */
 
-/* A study that cannot be finished now is looked at again with the next change, but not at once. */
+/* A study that could not be finished is looked at again, but not at once. */
 static void finish_settled(void *owner)
 {
     struct op *op = owner;
     struct study *study = op->study;
-    if (change_is_done(&op->change))
+    if (change_is_done(&op->change)) {
         set_state(study, op->state, op->reason);
-    else
+    } else {
         study->no_finish_before_ms = studies_now_ms(study->studies) + ANSWER_LIMIT_MS;
+        timer_set(&study->studies->timers, &study->seconds_timer, study->no_finish_before_ms);
+    }
     end_change(op);
 }
 

@@ -8,6 +8,7 @@ struct op;
 
 /* The first ask starts the clock of max_seconds; nothing happens at later ones. */
 void control_start_clock(struct study *study);
+void control_init_timer(struct study *study);
 /* Sets the timer of max_seconds anew: the budget changed, or the study was loaded. */
 void control_set_clock(struct study *study);
 /* 0, or -1 with `problem` where nothing can be sampled in this study. */

@@ -25,11 +25,10 @@ static void enter(struct study *study, struct trial *trial, enum trial_stage sta
         trial_move(study, trial, stage, next_seq(study));
 }
 
-/* A trial that waits here and runs there was taken by Optuna. What is over stays so; a lease that we gave stands. */
+/* Optuna starts waiting trials and finishes any; what else a row may say is as memory has it. What is over stays so. */
 static void change(struct study *study, struct trial *trial, const struct store_trial *row)
 {
-    bool was_waiting = trial->state == TRIAL_WAITING;
-    enum trial_stage stage = row->state == TRIAL_RUNNING && was_waiting ? STAGE_FOREIGN : row_stage(row);
+    enum trial_stage stage = row_stage(row);
     if (trial->stage == STAGE_OVER || (stage != STAGE_OVER && stage != STAGE_FOREIGN))
         return;
     row_update(study, trial, row);

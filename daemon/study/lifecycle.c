@@ -37,7 +37,7 @@ static const unsigned legal_moves[STAGE_COUNT] = {
     [STAGE_HELD] = TO(LAPSED) | TO(AGAIN) | TO(OVER) | TO(ABSENT),
     [STAGE_LAPSED] = TO(HELD) | TO(AGAIN) | TO(OVER) | TO(ABSENT),
     [STAGE_FOREIGN] = TO(OVER) | TO(ABSENT),
-    [STAGE_OVER] = TO(ABSENT),
+    [STAGE_OVER] = 0,
 };
 #undef TO
 
@@ -210,25 +210,9 @@ void trial_finish(struct study *study, struct trial *trial, const struct history
     close_if_free(trial);
 }
 
-/* The history cannot forget, so the best is found anew among those that are still there. */
-static void find_best_again(struct study *study)
-{
-    study->best.n_numbers = 0;
-    for (size_t i = 0; i < history_size(study->history); i++) {
-        struct history_trial entry;
-        history_get(study->history, i, &entry);
-        struct trial *trial = trials_get(&study->trials, entry.number);
-        if (trial && entry.state == TRIAL_COMPLETE && !(entry.violation > 0))
-            best_add(&study->best, study->spec, &study->trials, trial);
-    }
-}
-
 void trial_vanish(struct study *study, struct trial *trial)
 {
-    bool was_best = best_has(&study->best, trial->number);
     trial_move(study, trial, STAGE_ABSENT, 0);
-    if (was_best)
-        find_best_again(study);
     close_if_free(trial);
 }
 

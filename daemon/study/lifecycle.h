@@ -27,7 +27,7 @@ void trial_finish(struct study *study, struct trial *trial, const struct history
 void trial_load_finished(struct study *study, struct trial *trial, enum trial_state state);
 void trial_list_change(struct study *study, struct trial *trial, int64_t seq);
 void trial_enter_history(struct study *study, struct trial *trial, const struct history_trial *finished);
-/* Its row has vanished from the database. */
+/* The row of a trial that is not over has vanished from the database. */
 void trial_vanish(struct study *study, struct trial *trial);
 
 /* May it be handed out again when it lapses, or fails by no fault of its own? */

@@ -70,7 +70,7 @@ struct study {
 
     struct ask_list waiting;
     int64_t first_ask_us;
-    struct timer seconds_timer; /* max_seconds */
+    struct timer seconds_timer; /* max_seconds, or the next try to finish the study */
 
     /* Trials in the making: from the queue into the train, which is sampled in one job, then under way to the store. */
     struct draft_list queue, train, sent;

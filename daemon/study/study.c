@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/study/control.h"
 #include "daemon/study/foreign.h"
 #include "daemon/study/lease.h"
 #include "daemon/study/lifecycle.h"
@@ -19,6 +20,7 @@ struct study *study_new(struct studies *studies, const char *name, struct spec *
     study->is_usable = true;
     study->user_attrs = json_object();
     study->history = history_new(spec->space->n_params, spec->n_directions);
+    control_init_timer(study);
     sampling_init_timer(study);
     foreign_init_timer(study);
     return study;

@@ -242,6 +242,7 @@ static void tell_begin(struct op *op)
         return;
     unsigned char outcome[STORE_OUTCOME_SIZE];
     outcome_hash(&op->tell, outcome);
+    worker_see(trial->worker, studies_wall_us(op->studies));
     if (!lease_matches(trial, op->lease))
         op_refuse_lease(op, trial);
     else if (trial->stage != STAGE_HELD && trial->stage != STAGE_LAPSED)

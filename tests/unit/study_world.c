@@ -284,6 +284,7 @@ static enum store_result create_trial(struct world *world, struct row_study *row
         size_t n;
         struct store_trial *found = strangers(rows, &n);
         give_foreign(record, n, found);
+        world->n_strangers++;
         return STORE_STRANGERS;
     }
     struct row_trial *trial = add_trial(world, rows);

@@ -65,7 +65,7 @@ struct world {
     enum store_result fault;  /* of the next n_faults records */
     size_t n_faults;
     bool is_sampler_held;
-    int64_t n_commits, n_looks;
+    int64_t n_commits, n_looks, n_strangers;
 };
 
 void world_init(struct world *world);

@@ -97,6 +97,7 @@ static void test_serves_in_order(void **state)
     struct world *world = *state;
     struct study *study = world_create(world, "s", "\"max_trials\": 1");
     struct test_offer offer = world_ask(world, study);
+    int64_t asked_seq = world_view(study, 0).asked_seq;
     struct test_ask gone, first, second;
     world_start_ask(world, &gone, study, "gone", 1, 30, NULL);
     world_start_ask(world, &first, study, "first", 1, 30, NULL);
@@ -112,6 +113,8 @@ static void test_serves_in_order(void **state)
     assert_true(first.offers[0].x == offer.x); /* the parameters stay */
     assert_false(second.is_done);
     assert_string_equal(world_view(study, 0).worker, "first");
+    assert_int_equal(world_view(study, 0).asked_seq, asked_seq); /* when it was sampled and asked for first */
+    assert_int_equal(world_row(world, "s", 0)->row.asked_seq, asked_seq);
 }
 
 /* Open again before enqueued before new; the lowest number first. */
@@ -202,12 +205,25 @@ static void test_request_id(void **state)
     world_start_ask(world, &third, study, "w", 1, 0, "id-2");
     world_run(world);
     assert_int_equal(third.offers[0].number, 0);
+    world_start_ask(world, &second, study, "w", 2, 0, "id-1");
+    world_run(world);
+    assert_int_equal(second.n_offers, 1);
+    assert_int_equal(second.offers[0].number, 1);
     world_restart(world);
     study = studies_find(world->studies, "s");
     world_start_ask(world, &second, study, "w", 2, 0, "id-1");
     world_run(world);
     assert_int_equal(second.n_offers, 1);
     assert_int_equal(second.offers[0].number, 1);
+    /* To an ask without an id, too. */
+    assert_int_equal(world_tell_state(world, study, &second.offers[0], TRIAL_WAITING), PROBLEM_NONE);
+    world_ask(world, study);
+    world_restart(world);
+    study = studies_find(world->studies, "s");
+    world_start_ask(world, &second, study, "w", 2, 0, "id-1");
+    world_run(world);
+    assert_int_equal(second.n_offers, 2); /* the id is forgotten: these are new */
+    assert_int_equal(second.offers[0].number, 2);
 }
 
 /* A request that brought nothing leaves nothing behind: the same id works later. */
@@ -251,6 +267,49 @@ static void test_strangers(void **state)
     assert_int_equal(study_counts(study)[TRIAL_RUNNING], 4);
 }
 
+/* An ask that loses what it was promised waits on at its old place, and asks of all studies have their place, too. */
+static void test_order_of_arrival(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"max_trials\": 2");
+    struct test_offer offer = world_ask(world, study);
+    struct test_ask first, of_all, third;
+    world->is_held = true;
+    world_start_ask(world, &first, study, "first", 1, 60, NULL);
+    world_start_ask_of_all(world, &of_all, "all", NULL, 60);
+    world_start_ask(world, &third, study, "third", 1, 60, NULL);
+    world_run(world);
+    world_optuna_trial(world, world_rows(world, "s"), TRIAL_RUNNING);
+    world->is_held = false;
+    world_run(world);
+    assert_false(first.is_done || of_all.is_done || third.is_done);
+    world_tell_state(world, study, &offer, TRIAL_WAITING);
+    assert_int_equal(first.n_offers, 1);
+    assert_false(of_all.is_done);
+    world_tell_state(world, study, &first.offers[0], TRIAL_WAITING);
+    assert_int_equal(of_all.n_offers, 1);
+    world_tell_state(world, study, &of_all.offers[0], TRIAL_WAITING);
+    assert_int_equal(third.n_offers, 1);
+}
+
+/* A trial that could not be handed on is there for the next ask. */
+static void test_restart_dropped(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", NULL);
+    struct test_offer offer = world_ask(world, study);
+    struct test_ask ask;
+    world_tell_state(world, study, &offer, TRIAL_WAITING);
+    world->fault = STORE_AWAY;
+    world->n_faults = 1;
+    world_start_ask(world, &ask, study, "w", 1, 0, NULL);
+    world_run(world);
+    assert_int_equal(ask.problem, PROBLEM_STORE_AWAY);
+    offer = world_ask(world, study);
+    assert_int_equal(offer.number, 0);
+    assert_int_equal(offer.attempt, 2);
+}
+
 /* Optuna takes the number first: ours is sampled again for the next one. */
 static void test_stranger_takes_number(void **state)
 {
@@ -288,6 +347,7 @@ static void test_store_drops(void **state)
     assert_int_equal(asks[1].problem, PROBLEM_STORE_AWAY);
     assert_int_equal(asks[2].n_offers, 1);
     assert_int_equal(asks[2].offers[0].number, 0);
+    assert_int_equal(world->n_strangers, 0); /* what was sampled behind the dropped ones did not go to the store */
 }
 
 /* A record that the database refuses: its ask is told, the one behind it gets the number. */
@@ -399,6 +459,61 @@ static void test_max_seconds(void **state)
     assert_int_equal(study_state(study), STUDY_RUNNING);
 }
 
+/* A trial that is on its way when the time ends is waited for. */
+static void test_max_seconds_under_way(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"max_seconds\": 2");
+    struct test_ask ask;
+    world->is_held = true;
+    world_start_ask(world, &ask, study, "w", 1, 60, NULL);
+    world_pass(world, 3000);
+    world->is_held = false;
+    world_run(world);
+    assert_int_equal(ask.n_offers, 1);
+    assert_int_equal(study_state(study), STUDY_RUNNING);
+    world_tell(world, study, &ask.offers[0], 1);
+    assert_int_equal(study_state(study), STUDY_FINISHED);
+}
+
+/* A trial that has lapsed, or is enqueued, may still be run: the study is not finished. */
+static void test_not_finished(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"max_trials\": 1, \"lease_s\": 10");
+    struct test_call call;
+    world_start_enqueue(world, &call, study, "{}", NULL);
+    world_run(world);
+    assert_int_equal(study_state(study), STUDY_RUNNING);
+    assert_int_equal(world_ask(world, study).number, 0);
+    world_pass(world, 10000);
+    assert_int_equal(study_state(study), STUDY_RUNNING);
+    assert_int_equal(world_ask(world, study).attempt, 2);
+}
+
+/* Finishing does not work: it is tried again after a while, not in a loop. */
+static void test_finish_again(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"max_trials\": 1");
+    struct test_offer offer = world_ask(world, study);
+    struct test_call call;
+    world->is_held = true;
+    world_start_tell(world, &call, study, 0, offer.lease, TRIAL_COMPLETE, 1);
+    world_run(world);
+    world_settle_first(world, STORE_DONE);
+    world->fault = STORE_REFUSED;
+    world->n_faults = 2;
+    world->is_held = false;
+    world_run(world);
+    assert_int_equal(world->n_faults, 1);
+    world_pass(world, 5000);
+    assert_int_equal(world->n_faults, 0);
+    assert_int_equal(study_state(study), STUDY_RUNNING);
+    world_pass(world, 5000);
+    assert_int_equal(study_state(study), STUDY_FINISHED);
+}
+
 /* Nobody asks any more, and the study is finished by the clock alone. */
 static void test_max_seconds_finishes(void **state)
 {
@@ -446,7 +561,8 @@ int main(void)
         T(test_order_of_supply),   T(test_states),          T(test_request_id),        T(test_request_without_trial),
         T(test_strangers), T(test_stranger_takes_number),  T(test_store_drops),     T(test_store_refuses),     T(test_slow_commit),
         T(test_store_away),        T(test_ask_of_all),      T(test_max_seconds),       T(test_max_seconds_finishes),
-        T(test_stop),
+        T(test_stop),              T(test_order_of_arrival), T(test_restart_dropped),
+        T(test_max_seconds_under_way), T(test_not_finished), T(test_finish_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

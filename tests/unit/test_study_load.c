@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* What the database brings: restarts, studies and trials of Optuna's, changes from outside. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "daemon/sampler/history.h"
+#include "daemon/study/state.h"
 #include "tests/unit/study_world.h"
 
 static int setup(void **state)
@@ -114,6 +117,79 @@ static void test_optuna_study(void **state)
     study = studies_find(world->studies, "Optuna's \xc3\xbc");
     assert_true(study_has_stored_spec(study));
     assert_int_equal(world_tell(world, study, &offer, 1), PROBLEM_NONE);
+}
+
+/* The history after a restart: in the order in which trials finished, without values outside the range. */
+static void test_history(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", NULL);
+    struct test_offer zero = world_ask(world, study);
+    struct test_offer one = world_ask(world, study);
+    struct row_trial *theirs = world_optuna_trial(world, world_rows(world, "s"), TRIAL_RUNNING);
+    theirs->params[0] = 5;
+    world_optuna_finish(theirs, TRIAL_COMPLETE, 1);
+    world_ask(world, study);
+    world_tell(world, study, &one, 1);
+    world_tell(world, study, &zero, 1);
+    for (int i = 0; i < 2; i++) {
+        struct history_trial entry;
+        assert_int_equal(history_size(study->history), 3);
+        history_get(study->history, 0, &entry);
+        assert_int_equal(entry.number, 2);
+        assert_true(isnan(entry.params[0]) && entry.params[1] == 1);
+        history_get(study->history, 1, &entry);
+        assert_int_equal(entry.number, 1);
+        history_get(study->history, 2, &entry);
+        assert_int_equal(entry.number, 0);
+        world_restart(world);
+        study = studies_find(world->studies, "s");
+    }
+}
+
+/* Optuna's change is known while a change of ours, with an earlier seq, is on its way: the list shows both in order. */
+static void test_changed_under_way(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"max_trials\": 2");
+    struct test_offer offer = world_ask(world, study);
+    world_ask(world, study);
+    struct test_ask ask;
+    struct test_call tell;
+    int64_t numbers[4], next;
+    world_start_ask(world, &ask, study, "w", 1, 60, NULL);
+    world->is_held = true;
+    world_pass(world, 2000); /* a look is on its way */
+    world_start_tell(world, &tell, study, 0, offer.lease, TRIAL_COMPLETE, 1);
+    world_run(world);
+    int64_t seq = study_seq(study);
+    world_optuna_trial(world, world_rows(world, "s"), TRIAL_RUNNING);
+    world_settle_first(world, STORE_DONE);
+    assert_int_equal(world_view(study, 2).state, TRIAL_RUNNING);
+    assert_int_equal(study_list_changed(study, seq, ~0u, 4, numbers, &next), 0);
+    assert_int_equal(next, seq);
+    world->is_held = false;
+    world_run(world);
+    assert_int_equal(study_list_changed(study, seq, ~0u, 4, numbers, &next), 2);
+    assert_int_equal(numbers[0], 0);
+    assert_int_equal(numbers[1], 2);
+}
+
+/* A budget for a study without a spec: its derived spec is stored with it. */
+static void test_budget_stores_spec(void **state)
+{
+    struct world *world = *state;
+    world_optuna_study(world, "s", NULL);
+    world_restart(world);
+    struct study *study = studies_find(world->studies, "s");
+    struct test_call call;
+    world_start_change(world, &call, study, &(struct study_change){.has_max_trials = true, .max_trials = 1});
+    world_run(world);
+    assert_int_equal(call.problem, PROBLEM_NONE);
+    assert_true(study_has_stored_spec(study));
+    struct test_offer offer = world_ask(world, study);
+    world_tell(world, study, &offer, 1);
+    assert_int_equal(study_state(study), STUDY_FINISHED);
 }
 
 /* No spec and no trial: there is nothing to sample. A spec that is attached helps. */
@@ -251,6 +327,7 @@ static void test_optuna_takes_waiting(void **state)
     assert_int_equal(offer.number, 1);
     assert_int_equal(world_view(study, 0).state, TRIAL_RUNNING);
     assert_int_equal(world_view(study, 0).lease_left_ms, -1);
+    assert_false(world_view(study, 0).is_ours);
     world_pass(world, 600000);
     assert_int_equal(world_view(study, 0).state, TRIAL_RUNNING); /* never failed by us */
     world_restart(world);
@@ -278,6 +355,12 @@ static void test_changed_outside(void **state)
     assert_int_equal(world_ask(world, study).number, 3); /* the lapsed one was told outside, and found out */
     assert_true(world_view(study, 2).values[0] == 5);
     assert_int_equal(world_report(world, study, &lapsed, 1, 1), PROBLEM_ALREADY_FINISHED);
+    struct test_offer again = world_ask(world, study);
+    world_tell_state(world, study, &again, TRIAL_WAITING);
+    again = world_ask(world, study);
+    world_optuna_finish(world_row(world, "s", again.number), TRIAL_COMPLETE, 6);
+    for (int i = 0; i < 2; i++) /* although an earlier lease has told just that */
+        assert_int_equal(world_tell_state(world, study, &again, TRIAL_WAITING), PROBLEM_ALREADY_FINISHED);
     struct test_offer reported = world_ask(world, study);
     world_optuna_finish(world_row(world, "s", reported.number), TRIAL_FAIL, 0);
     assert_int_equal(world_report(world, study, &reported, 1, 1), PROBLEM_NONE); /* answered from memory */
@@ -290,7 +373,7 @@ int main(void)
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(test_restart),      T(test_same_suggestion), T(test_optuna_study), T(test_no_space),
         T(test_attach),       T(test_spec_refused),    T(test_unreadable_spec), T(test_look),
-        T(test_optuna_takes_waiting), T(test_changed_outside),
+        T(test_history), T(test_changed_under_way), T(test_budget_stores_spec), T(test_optuna_takes_waiting), T(test_changed_outside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -229,6 +229,9 @@ static void check_trial(const struct row_trial *row, const struct trial_view *vi
                                          row->row.state == TRIAL_FAIL);
     if (row->row.is_ours)
         assert_int_equal(view->attempt, row->row.attempt);
+    assert_int_equal(view->sampled_seq, row->row.sampled_seq);
+    assert_int_equal(view->asked_seq, row->row.asked_seq);
+    assert_int_equal(view->finished_seq, row->row.finished_seq);
     assert_int_equal(view->n_values, row->row.n_values);
     if (view->n_values)
         assert_true(view->values[0] == row->values[0]);

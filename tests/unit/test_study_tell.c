@@ -112,6 +112,9 @@ static void test_repeat_after_restart(void **state)
     assert_int_equal(again.number, 1);
     assert_int_equal(world_tell_state(world, study, &back, TRIAL_WAITING), PROBLEM_LEASE_SUPERSEDED);
     assert_int_equal(world_row(world, "s", 1)->row.retries, 0); /* handing back spends none */
+    world_restart(world);
+    study = studies_find(world->studies, "s");
+    assert_int_equal(world_tell(world, study, &again, 1), PROBLEM_NONE); /* the earlier lease's outcome is not this one's */
 }
 
 /* A second tell of a trial whose first is under way waits for it, and gets what the rule says then. */
@@ -175,6 +178,26 @@ static void test_slow_tell(void **state)
     world_run(world);
     assert_int_equal(world_view(study, 0).state, TRIAL_COMPLETE);
     assert_int_equal(world_tell(world, study, &offer, 1), PROBLEM_NONE);
+}
+
+/* A tell that was dropped after the lease had run out in its shadow: the lease starts afresh, and lapses then. */
+static void test_dropped_tell_renews(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"lease_s\": 10");
+    struct test_offer offer = world_ask(world, study);
+    struct test_call tell;
+    world->is_held = true;
+    world_start_tell(world, &tell, study, 0, offer.lease, TRIAL_COMPLETE, 1);
+    world_pass(world, 20000);
+    world->fault = STORE_AWAY;
+    world->n_faults = 1;
+    world->is_held = false;
+    world_run(world);
+    world_pass(world, 9999);
+    assert_int_equal(world_view(study, 0).lease_left_ms, 1);
+    world_pass(world, 1);
+    assert_int_equal(world_view(study, 0).lease_left_ms, 0);
 }
 
 /* An infrastructure failure is tried again with the same parameters while there are retries, the objective's own is not. */
@@ -327,7 +350,10 @@ static void test_away(void **state)
     assert_int_equal(tell.problem, PROBLEM_STORE_AWAY);
     world_pass(world, 100000);
     world_find_store(world);
-    assert_int_equal(world_view(study, 0).lease_left_ms, 10000);
+    world_pass(world, 9999);
+    assert_int_equal(world_view(study, 0).lease_left_ms, 1);
+    world_pass(world, 1);
+    assert_int_equal(world_view(study, 0).lease_left_ms, 0);
     assert_int_equal(world_tell(world, study, &offer, 1), PROBLEM_NONE);
 }
 
@@ -421,6 +447,11 @@ static void test_prune(void **state)
     world_start_report(world, &call, study, 0, offer.lease, 3, 1);
     world_run(world);
     assert_true(call.call.prune);
+    world_tell_state(world, study, &offer, TRIAL_WAITING);
+    offer = world_ask(world, study);
+    world_start_report(world, &call, study, 0, offer.lease, 1, 2);
+    world_run(world);
+    assert_false(call.call.prune); /* another attempt, another decision */
 }
 
 /* Several directions: no reports, two values, and the Pareto front as the best. */
@@ -513,7 +544,7 @@ int main(void)
         T(test_lost),               T(test_lost_again),      T(test_renewal),
         T(test_away),               T(test_report_is_fast),  T(test_report_again),
         T(test_report_dropped),     T(test_report_of_new_attempt), T(test_prune),
-        T(test_directions),         T(test_best),            T(test_workers),
+        T(test_dropped_tell_renews), T(test_directions),         T(test_best),            T(test_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
