@@ -51,7 +51,7 @@ bool batch_is_active(const struct batch *batch, const struct store_record *recor
     return record->result == STORE_DONE && !batch_is_held(batch, record);
 }
 
-/* ------------------------------------------------------------------------------------------ which studies */
+/* ---- which studies ---- */
 
 static void open_study(struct batch *batch, const struct store_record *record)
 {
@@ -102,7 +102,7 @@ static void reset(struct batch *batch)
     }
 }
 
-/* ------------------------------------------------------------------------------------- locks and strangers */
+/* ---- locks and strangers ---- */
 
 /* Puts the ids of the studies that want a lock and have none; false where there are none. */
 static bool put_unlocked(const struct batch *batch, struct buffer *ids)
@@ -119,7 +119,8 @@ static struct batch_study *study_of_row(struct batch *batch)
     return batch_study_of(batch, &key);
 }
 
-/* Locks in the order of ids what nobody else has locked. A study of another uid is another study under an old id. */
+/* Locks in the order of ids what nobody else has locked. A study of another uid is another study under an old
+ * id. */
 static void lock_studies(struct batch *batch)
 {
     BUFFER_AUTO struct buffer ids = {0};
@@ -128,7 +129,8 @@ static void lock_studies(struct batch *batch)
         return;
     sql_query(batch->sql,
               "SELECT s.study_id, a.value_json FROM studies s LEFT JOIN study_system_attributes a "
-              "ON a.study_id = s.study_id AND a.`key` = 'studyd:uid' WHERE s.study_id IN (%s) ORDER BY s.study_id%s",
+              "ON a.study_id = s.study_id AND a.`key` = 'studyd:uid' WHERE s.study_id IN (%s) ORDER BY "
+              "s.study_id%s",
               buffer_text(&ids), batch->sql->driver->for_update);
     while (sql_next(batch->sql)) {
         struct batch_study *study = study_of_row(batch);
@@ -153,9 +155,12 @@ static int64_t changed_trial(const struct store_record *record)
     switch (record->change) {
     case STORE_START_TRIAL:
     case STORE_RELEASE_TRIAL:
-    case STORE_FINISH_TRIAL: return record->trial.trial_id;
-    case STORE_REPORT: return record->report.trial_id;
-    default: return 0;
+    case STORE_FINISH_TRIAL:
+        return record->trial.trial_id;
+    case STORE_REPORT:
+        return record->report.trial_id;
+    default:
+        return 0;
     }
 }
 
@@ -171,11 +176,12 @@ static void lock_trials(struct batch *batch)
     }
     if (!all.size)
         return;
-    sql_query(batch->sql, "SELECT trial_id FROM trials WHERE trial_id IN (%s) ORDER BY trial_id%s", buffer_text(&all),
-              batch->sql->driver->for_update);
+    sql_query(batch->sql, "SELECT trial_id FROM trials WHERE trial_id IN (%s) ORDER BY trial_id%s",
+              buffer_text(&all), batch->sql->driver->for_update);
     while (sql_next(batch->sql))
         buffer_printf(&locked, "%lld,", (long long)sql_int(batch->sql, 0));
-    sql_query(batch->sql, "SELECT DISTINCT study_id FROM trials WHERE trial_id IN (%s) AND trial_id NOT IN (%s0)",
+    sql_query(batch->sql,
+              "SELECT DISTINCT study_id FROM trials WHERE trial_id IN (%s) AND trial_id NOT IN (%s0)",
               buffer_text(&all), buffer_text(&locked));
     while (sql_next(batch->sql)) {
         struct batch_study *study = study_of_row(batch);
@@ -223,7 +229,7 @@ static void number_trials(struct batch *batch, struct batch_study *study)
     trial_list_deinit(&strangers);
 }
 
-/* ------------------------------------------------------------------------------------------------- looking */
+/* ---- looking ---- */
 
 static void look(struct batch *batch, struct store_record *record)
 {
@@ -246,7 +252,7 @@ static void look_all(struct batch *batch)
             look(batch, batch->records[i]);
 }
 
-/* ----------------------------------------------------------------------------------------------- outcomes */
+/* ---- outcomes ---- */
 
 /* One record alone could not be applied: the row as it is now tells why. */
 static void read_conflict(struct batch *batch, struct store_record *record)
@@ -262,11 +268,15 @@ static void read_conflict(struct batch *batch, struct store_record *record)
 static enum batch_outcome outcome_of(const struct sql *sql)
 {
     switch (sql->status) {
-    case SQL_OK: return BATCH_DONE;
-    case SQL_RETRY: return BATCH_RETRY;
+    case SQL_OK:
+        return BATCH_DONE;
+    case SQL_RETRY:
+        return BATCH_RETRY;
     case SQL_LOST:
-    case SQL_FATAL: return BATCH_LOST;
-    case SQL_REFUSED: return BATCH_SPLIT;
+    case SQL_FATAL:
+        return BATCH_LOST;
+    case SQL_REFUSED:
+        return BATCH_SPLIT;
     }
     return BATCH_LOST;
 }

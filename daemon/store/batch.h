@@ -2,8 +2,9 @@
 /*
  * Records as one transaction.
  *
- * batch_try() does all or nothing. Whoever calls it decides what comes next: send the same again, split it in two, or find
- * a new connection first. Until the records are taken over by batch_accept() nothing outside them has changed.
+ * batch_try() does all or nothing. Whoever calls it decides what comes next: send the same again, split it in
+ * two, or find a new connection first. Until the records are taken over by batch_accept() nothing outside
+ * them has changed.
  */
 #pragma once
 
@@ -29,12 +30,12 @@ enum batch_outcome {
 struct batch_study {
     struct known_study *known; /* borrowed */
     bool wants_lock, is_locked, is_gone;
-    bool is_held;        /* somebody else has a row of the study locked: its records wait */
+    bool is_held; /* somebody else has a row of the study locked: its records wait */
     bool has_row, is_deleted;
-    const char *uid;     /* borrowed from a record */
+    const char *uid;       /* borrowed from a record */
     const char *spec_json; /* attached in this batch; or NULL */
     int64_t last_trial_id, next_number;
-    int64_t seq;         /* highest among the records, 0: none */
+    int64_t seq; /* highest among the records, 0: none */
 };
 
 struct batch {
@@ -43,21 +44,23 @@ struct batch {
     struct known *known;
     struct store_record **records; /* in queue order */
     size_t n;
-    bool is_careful; /* somebody is in the way: waits for no lock, but holds the studies whose rows others have locked */
+    bool is_careful; /* somebody is in the way: waits for no lock, but holds the studies whose rows others
+                        have locked */
     size_t n_studies;
     struct batch_study *studies; /* owned, in ascending study_id */
-    bool is_look_only; /* nothing to commit */
-    bool has_conflict; /* a conditional UPDATE found fewer rows than it should */
-    bool has_begun;    /* the transaction; where not, all records are equally innocent */
-    bool is_in_commit; /* when the connection was lost */
+    bool is_look_only;           /* nothing to commit */
+    bool has_conflict;           /* a conditional UPDATE found fewer rows than it should */
+    bool has_begun;              /* the transaction; where not, all records are equally innocent */
+    bool is_in_commit;           /* when the connection was lost */
 };
 
 /* Tries `n` records, at least one. With one record BATCH_SPLIT never comes: it has its own result then. */
 enum batch_outcome batch_try(struct batch *batch);
-/* Must the record be tried again later, because somebody else has its study locked? Between batch_try() and batch_accept(). */
+/* Must the record be tried again later, because somebody else has its study locked? Between batch_try() and
+ * batch_accept(). */
 bool batch_is_held(const struct batch *batch, const struct store_record *record);
-/* After BATCH_DONE, or BATCH_LOST where it turned out that it was committed: the table of studies learns what happened, and
- * what deleted studies leave is added to `garbage`. */
+/* After BATCH_DONE, or BATCH_LOST where it turned out that it was committed: the table of studies learns what
+ * happened, and what deleted studies leave is added to `garbage`. */
 void batch_accept(struct batch *batch, struct garbage_list *garbage);
 void batch_deinit(struct batch *batch);
 

@@ -9,10 +9,12 @@
 static const char *const attribute_columns[] = {"value_json", NULL};
 
 /* table: study_user_attributes or study_system_attributes; `value` is JSON text. */
-static void put_attribute(struct sql *sql, const char *table, int64_t study_id, const char *key, const struct buffer *value)
+static void put_attribute(struct sql *sql, const char *table, int64_t study_id, const char *key,
+                          const struct buffer *value)
 {
     BUFFER_AUTO struct buffer text = {0};
-    buffer_printf(&text, "INSERT INTO %s (study_id, `key`, value_json) VALUES (%lld,", table, (long long)study_id);
+    buffer_printf(&text, "INSERT INTO %s (study_id, `key`, value_json) VALUES (%lld,", table,
+                  (long long)study_id);
     sql_put_text(&text, key);
     buffer_append_char(&text, ',');
     sql_put_text(&text, buffer_text(value));
@@ -40,13 +42,13 @@ static void put_spec(struct sql *sql, int64_t study_id, const char *spec_json)
 }
 
 /* The row in studyd_studies, and the attribute that marks the study as the row's. */
-static void put_own_row(struct sql *sql, int64_t study_id, const char *uid, const char *state, const char *reason,
-                        int64_t seq)
+static void put_own_row(struct sql *sql, int64_t study_id, const char *uid, const char *state,
+                        const char *reason, int64_t seq)
 {
     BUFFER_AUTO struct buffer text = {0};
     BUFFER_AUTO struct buffer json = {0};
-    buffer_printf(&text, "INSERT INTO studyd_studies (uid, study_id, state, reason, seq) VALUES (x'%s',%lld,", uid,
-                  (long long)study_id);
+    buffer_printf(&text, "INSERT INTO studyd_studies (uid, study_id, state, reason, seq) VALUES (x'%s',%lld,",
+                  uid, (long long)study_id);
     sql_put_text(&text, state);
     buffer_append_char(&text, ',');
     sql_put_text(&text, reason);
@@ -82,7 +84,8 @@ static void create_study(struct batch *batch, struct store_record *record)
     for (size_t i = 0; i < record->study.n_directions; i++)
         buffer_printf(&directions, "%s(%lld,%zu,'%s')", i ? "," : "", (long long)record->study_id, i,
                       record->study.directions[i] == DIRECTION_MAXIMIZE ? "MAXIMIZE" : "MINIMIZE");
-    sql_run(sql, "INSERT INTO study_directions (study_id, objective, direction) VALUES %s", buffer_text(&directions));
+    sql_run(sql, "INSERT INTO study_directions (study_id, objective, direction) VALUES %s",
+            buffer_text(&directions));
     put_own_row(sql, record->study_id, record->uid, record->study.state, record->study.reason, record->seq);
     if (record->study.spec_json)
         put_spec(sql, record->study_id, record->study.spec_json);
@@ -129,8 +132,8 @@ static void put_seqs(struct batch *batch)
         buffer_printf(&uids, "%sx'%s'", uids.size ? "," : "", study->uid);
     }
     if (uids.size)
-        sql_run(batch->sql, "UPDATE studyd_studies SET seq = CASE uid%s END WHERE uid IN (%s)", buffer_text(&cases),
-                buffer_text(&uids));
+        sql_run(batch->sql, "UPDATE studyd_studies SET seq = CASE uid%s END WHERE uid IN (%s)",
+                buffer_text(&cases), buffer_text(&uids));
 }
 
 void batch_put_studies(struct batch *batch)

@@ -38,7 +38,7 @@ static void run_rows(struct rows *rows, struct buffer *text, const char *key, co
     buffer_clear(text);
 }
 
-/* ------------------------------------------------------------------------------------------- rows in trials */
+/* ---- rows in trials ---- */
 
 static void create_trials(struct batch *batch)
 {
@@ -69,7 +69,7 @@ static void create_trials(struct batch *batch)
 
 /* START, RELEASE and FINISH change a trial's state; what they set with it. */
 static const struct {
-    const char *column; /* NULL: changes no state */
+    const char *column;         /* NULL: changes no state */
     bool is_start, is_complete; /* the time that goes there; neither: NULL */
 } moves[] = {
     [STORE_START_TRIAL] = {"datetime_start", true, false},
@@ -99,7 +99,8 @@ static void move_trials(struct batch *batch, size_t first, bool *is_moved)
     const struct store_record *like = batch->records[first];
     BUFFER_AUTO struct buffer text = {0};
     int64_t n = 0;
-    buffer_printf(&text, "UPDATE trials SET state='%s', %s=", optuna_states[like->trial.state], moves[like->change].column);
+    buffer_printf(&text, "UPDATE trials SET state='%s', %s=", optuna_states[like->trial.state],
+                  moves[like->change].column);
     sql_put_time(sql, &text, move_time(sql, like));
     buffer_printf(&text, " WHERE study_id=%lld AND state='%s' AND trial_id IN (", (long long)like->study_id,
                   optuna_states[like->trial.from]);
@@ -120,11 +121,12 @@ static void move_all(struct batch *batch)
 {
     MEMORY_AUTO bool *is_moved = memory_array(batch->n, sizeof *is_moved);
     for (size_t i = 0; i < batch->n; i++)
-        if (moves[batch->records[i]->change].column && !is_moved[i] && batch_is_active(batch, batch->records[i]))
+        if (moves[batch->records[i]->change].column && !is_moved[i] &&
+            batch_is_active(batch, batch->records[i]))
             move_trials(batch, i, is_moved);
 }
 
-/* ------------------------------------------------------------------------------------------- parameters */
+/* ---- parameters ---- */
 
 static void forget_space(struct rows *rows)
 {
@@ -160,7 +162,8 @@ static void put_params(struct rows *rows, const struct store_record *record)
     for (size_t i = 0; i < rows->space->n_params; i++) {
         if (isnan(record->trial.params[i]))
             continue;
-        open_row(&rows->params, "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES ");
+        open_row(&rows->params,
+                 "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES ");
         buffer_printf(&rows->params, "%lld,", (long long)record->trial.trial_id);
         buffer_append(&rows->params, rows->names[i].data, rows->names[i].size);
         buffer_append_char(&rows->params, ',');
@@ -192,11 +195,12 @@ static void put_packed(struct rows *rows, const struct store_record *record)
     }
     MEMORY_AUTO double *packed = memory_array(space->n_params, sizeof *packed);
     for (size_t i = 0; i < space->n_params; i++)
-        packed[i] = record->trial.params[i] == 0 ? 0.0 : record->trial.params[i]; /* -0.0 too, as in trial_params */
+        packed[i] =
+            record->trial.params[i] == 0 ? 0.0 : record->trial.params[i]; /* -0.0 too, as in trial_params */
     sql_put_bytes(out, packed, space->n_params * sizeof *packed);
 }
 
-/* -------------------------------------------------------------------------------------------- attributes */
+/* ---- attributes ---- */
 
 static void put_attribute(struct buffer *out, const char *table, int64_t trial_id, const char *key,
                           const struct buffer *json)
@@ -212,7 +216,8 @@ static void put_attribute(struct buffer *out, const char *table, int64_t trial_i
     buffer_append_char(out, ')');
 }
 
-static void put_system_attribute(struct rows *rows, int64_t trial_id, const char *key, const struct buffer *json)
+static void put_system_attribute(struct rows *rows, int64_t trial_id, const char *key,
+                                 const struct buffer *json)
 {
     put_attribute(&rows->system_attrs, "trial_system_attributes", trial_id, key, json);
 }
@@ -267,7 +272,7 @@ static void put_attributes(struct rows *rows, const struct store_record *record)
     }
 }
 
-/* ------------------------------------------------------------------------------------ values and reports */
+/* ---- values and reports ---- */
 
 static void put_values(struct rows *rows, const struct store_record *record)
 {
@@ -295,17 +300,19 @@ static void put_report(struct rows *rows, const struct store_record *record)
     for (size_t i = 0; i < record->report.n_points; i++) {
         open_row(&rows->points, "INSERT INTO trial_intermediate_values "
                                 "(trial_id, step, intermediate_value, intermediate_value_type) VALUES ");
-        buffer_printf(&rows->points, "%lld,%d,", (long long)record->report.trial_id, record->report.points[i].step);
+        buffer_printf(&rows->points, "%lld,%d,", (long long)record->report.trial_id,
+                      record->report.points[i].step);
         value_put(rows->sql, &rows->points, record->report.points[i].value);
         buffer_append_char(&rows->points, ')');
     }
 }
 
-/* ------------------------------------------------------------------------------------------------ our row */
+/* ---- our row ---- */
 
 /* '?': NULL leaves the column as it is. */
-static const char *const own_columns[] = {"attempt", "retries", "lease", "worker", "?request", "?sampled_seq",
-                                          "?asked_seq", "?finished_seq", "?outcome", "?params", NULL};
+static const char *const own_columns[] = {"attempt",  "retries",      "lease",      "worker",
+                                          "?request", "?sampled_seq", "?asked_seq", "?finished_seq",
+                                          "?outcome", "?params",      NULL};
 
 static void put_seq(struct buffer *out, int64_t seq)
 {
@@ -322,10 +329,12 @@ static void put_own_row(struct rows *rows, const struct store_record *record)
     unsigned char lease[UID_BYTES];
     bool has_lease = record->trial.lease && record->trial.lease[0];
     require(!has_lease || uid_read(lease, record->trial.lease) == 0);
-    open_row(out, "INSERT INTO studyd_trials (uid, trial_id, attempt, retries, lease, worker, request, sampled_seq, "
-                  "asked_seq, finished_seq, outcome, params) VALUES ");
-    buffer_printf(out, "x'%s',%lld,%lld,%lld,", uid, (long long)record->trial.trial_id, (long long)record->trial.attempt,
-                  (long long)record->trial.retries);
+    open_row(
+        out,
+        "INSERT INTO studyd_trials (uid, trial_id, attempt, retries, lease, worker, request, sampled_seq, "
+        "asked_seq, finished_seq, outcome, params) VALUES ");
+    buffer_printf(out, "x'%s',%lld,%lld,%lld,", uid, (long long)record->trial.trial_id,
+                  (long long)record->trial.attempt, (long long)record->trial.retries);
     sql_put_bytes(out, has_lease ? lease : NULL, sizeof lease);
     buffer_append_char(out, ',');
     sql_put_text(out, record->trial.worker);
@@ -344,7 +353,9 @@ static void put_own_row(struct rows *rows, const struct store_record *record)
 static void put_record(struct rows *rows, const struct store_record *record)
 {
     switch (record->change) {
-    case STORE_REPORT: put_report(rows, record); break;
+    case STORE_REPORT:
+        put_report(rows, record);
+        break;
     case STORE_CREATE_TRIAL:
     case STORE_START_TRIAL:
     case STORE_RELEASE_TRIAL:
@@ -356,7 +367,8 @@ static void put_record(struct rows *rows, const struct store_record *record)
         if (record->change == STORE_FINISH_TRIAL)
             put_values(rows, record);
         break;
-    default: break;
+    default:
+        break;
     }
 }
 

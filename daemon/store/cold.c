@@ -18,7 +18,7 @@ struct cold {
     struct cold_index {
         int64_t trial_id;
         size_t position; /* in read->trials */
-    } *index;            /* in ascending trial_id */
+    } * index;           /* in ascending trial_id */
 };
 
 static int compare_index(const void *a, const void *b)
@@ -43,7 +43,8 @@ static void read_trials(struct cold *cold)
               (long long)cold->read->study_id, buffer_text(&cold->ids));
     while (sql_next(cold->sql)) {
         struct cold_index key = {.trial_id = sql_int(cold->sql, 0)};
-        struct cold_index *found = bsearch(&key, cold->index, cold->read->n_trials, sizeof key, compare_index);
+        struct cold_index *found =
+            bsearch(&key, cold->index, cold->read->n_trials, sizeof key, compare_index);
         struct store_cold_trial *trial = &cold->read->trials[found->position];
         if (trial->trial_id)
             continue;
@@ -54,8 +55,10 @@ static void read_trials(struct cold *cold)
 
 static void read_user_attributes(struct cold *cold)
 {
-    sql_query(cold->sql, "SELECT trial_id, `key`, value_json FROM trial_user_attributes WHERE trial_id IN %s "
-              "AND `key` IS NOT NULL AND value_json IS NOT NULL ORDER BY trial_user_attribute_id", buffer_text(&cold->ids));
+    sql_query(cold->sql,
+              "SELECT trial_id, `key`, value_json FROM trial_user_attributes WHERE trial_id IN %s "
+              "AND `key` IS NOT NULL AND value_json IS NOT NULL ORDER BY trial_user_attribute_id",
+              buffer_text(&cold->ids));
     while (sql_next(cold->sql)) {
         struct store_cold_trial *trial = current_trial(cold);
         json_t *value = trial ? optuna_json_parse(sql_text(cold->sql, 2)) : NULL;
@@ -84,9 +87,11 @@ static void read_system_attributes(struct cold *cold)
 {
     struct constraints constraints = {0};
     struct store_cold_trial *last = NULL;
-    sql_query(cold->sql, "SELECT trial_id, `key`, value_json FROM trial_system_attributes WHERE trial_id IN %s "
+    sql_query(cold->sql,
+              "SELECT trial_id, `key`, value_json FROM trial_system_attributes WHERE trial_id IN %s "
               "AND value_json IS NOT NULL AND (`key` LIKE 'constraints%%' OR `key` = 'studyd:failure') "
-              "ORDER BY trial_id, `key`", buffer_text(&cold->ids));
+              "ORDER BY trial_id, `key`",
+              buffer_text(&cold->ids));
     while (sql_next(cold->sql)) {
         struct store_cold_trial *trial = current_trial(cold);
         if (!trial)
@@ -106,14 +111,17 @@ static void read_system_attributes(struct cold *cold)
 
 static void read_points(struct cold *cold)
 {
-    sql_query(cold->sql, "SELECT trial_id, step, intermediate_value, intermediate_value_type "
-              "FROM trial_intermediate_values WHERE trial_id IN %s ORDER BY trial_id, step", buffer_text(&cold->ids));
+    sql_query(cold->sql,
+              "SELECT trial_id, step, intermediate_value, intermediate_value_type "
+              "FROM trial_intermediate_values WHERE trial_id IN %s ORDER BY trial_id, step",
+              buffer_text(&cold->ids));
     while (sql_next(cold->sql)) {
         struct store_cold_trial *trial = current_trial(cold);
         if (!trial)
             continue;
         if ((trial->n_points & (trial->n_points - 1)) == 0) /* grows at the powers of two */
-            trial->points = memory_resize(trial->points, trial->n_points ? 2 * trial->n_points : 1, sizeof *trial->points);
+            trial->points = memory_resize(trial->points, trial->n_points ? 2 * trial->n_points : 1,
+                                          sizeof *trial->points);
         trial->points[trial->n_points++] =
             (struct report_point){(int32_t)sql_int(cold->sql, 1), value_read(cold->sql, 2)};
     }
@@ -137,10 +145,13 @@ static json_t *external_value(const char *distribution_json, double value)
 
 static void read_params(struct cold *cold)
 {
-    sql_query(cold->sql, "SELECT p.trial_id, p.param_name, p.param_value, p.distribution_json FROM trial_params p "
-              "WHERE p.trial_id IN %s AND NOT EXISTS (SELECT 1 FROM studyd_studies s JOIN studyd_trials o ON o.uid = s.uid "
+    sql_query(cold->sql,
+              "SELECT p.trial_id, p.param_name, p.param_value, p.distribution_json FROM trial_params p "
+              "WHERE p.trial_id IN %s AND NOT EXISTS (SELECT 1 FROM studyd_studies s JOIN studyd_trials o ON "
+              "o.uid = s.uid "
               "WHERE s.study_id = %lld AND o.trial_id = p.trial_id) AND p.distribution_json IS NOT NULL "
-              "ORDER BY p.param_id", buffer_text(&cold->ids), (long long)cold->read->study_id);
+              "ORDER BY p.param_id",
+              buffer_text(&cold->ids), (long long)cold->read->study_id);
     while (sql_next(cold->sql)) {
         struct store_cold_trial *trial = current_trial(cold);
         if (!trial)

@@ -21,7 +21,8 @@ static const struct {
     {"trial_system_attributes", "trial_system_attribute_id"},
     {"trial_heartbeats", "trial_heartbeat_id"},
 };
-static const char *const study_tables[] = {"study_directions", "study_user_attributes", "study_system_attributes", "studies"};
+static const char *const study_tables[] = {"study_directions", "study_user_attributes",
+                                           "study_system_attributes", "studies"};
 
 void garbage_add(struct garbage_list *list, int64_t study_id, const unsigned char uid[UID_BYTES])
 {
@@ -40,22 +41,25 @@ void garbage_deinit(struct garbage_list *list)
 /* The next trials as "(1,2,3)"; empty where none is left. */
 static void read_trials(struct sql *sql, int64_t study_id, struct buffer *ids)
 {
-    sql_query(sql, "SELECT trial_id FROM trials WHERE study_id=%lld ORDER BY trial_id LIMIT %d", (long long)study_id,
-              SLICE_TRIALS);
+    sql_query(sql, "SELECT trial_id FROM trials WHERE study_id=%lld ORDER BY trial_id LIMIT %d",
+              (long long)study_id, SLICE_TRIALS);
     while (sql_next(sql))
         buffer_printf(ids, "%c%lld", ids->size ? ',' : '(', (long long)sql_int(sql, 0));
     if (ids->size)
         buffer_append_char(ids, ')');
 }
 
-/* Removes what fits into one slice. True: nothing of these trials is left. (The inner SELECT is for MySQL, which does not read
- * the table that it deletes from, and for SQLite, whose DELETE has no LIMIT.) */
+/* Removes what fits into one slice. True: nothing of these trials is left. (The inner SELECT is for MySQL,
+ * which does not read the table that it deletes from, and for SQLite, whose DELETE has no LIMIT.) */
 static bool remove_trials(struct sql *sql, const char *ids)
 {
     int64_t left = SLICE_ROWS;
     for (size_t i = 0; i < sizeof trial_tables / sizeof *trial_tables && left > 0; i++) {
-        sql_run(sql, "DELETE FROM %s WHERE %s IN (SELECT id FROM (SELECT %s AS id FROM %s WHERE trial_id IN %s LIMIT %lld) "
-                "AS slice)", trial_tables[i].table, trial_tables[i].id, trial_tables[i].id, trial_tables[i].table, ids,
+        sql_run(sql,
+                "DELETE FROM %s WHERE %s IN (SELECT id FROM (SELECT %s AS id FROM %s WHERE trial_id IN %s "
+                "LIMIT %lld) "
+                "AS slice)",
+                trial_tables[i].table, trial_tables[i].id, trial_tables[i].id, trial_tables[i].table, ids,
                 (long long)left);
         left -= sql->affected;
     }
@@ -80,8 +84,11 @@ static bool remove_optuna_rows(struct sql *sql, int64_t study_id)
 
 static bool remove_own_rows(struct sql *sql, const char *uid)
 {
-    sql_run(sql, "DELETE FROM studyd_trials WHERE uid=x'%s' AND trial_id IN (SELECT id FROM (SELECT trial_id AS id "
-            "FROM studyd_trials WHERE uid=x'%s' LIMIT %d) AS slice)", uid, uid, SLICE_ROWS);
+    sql_run(
+        sql,
+        "DELETE FROM studyd_trials WHERE uid=x'%s' AND trial_id IN (SELECT id FROM (SELECT trial_id AS id "
+        "FROM studyd_trials WHERE uid=x'%s' LIMIT %d) AS slice)",
+        uid, uid, SLICE_ROWS);
     if (sql->affected == SLICE_ROWS)
         return false;
     sql_run(sql, "DELETE FROM studyd_studies WHERE uid=x'%s'", uid);

@@ -2,8 +2,8 @@
 /* What deleted studies leave: their rows are removed in slices, between other work, also after a restart. */
 #pragma once
 
-#include <stdint.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "daemon/store/known.h"
 #include "daemon/store/owner.h"
@@ -21,6 +21,6 @@ struct garbage_list {
 
 void garbage_add(struct garbage_list *list, int64_t study_id, const unsigned char uid[UID_BYTES]);
 void garbage_deinit(struct garbage_list *list);
-/* Removes some thousand rows of the list's last study in one transaction, and the study from the list when nothing is left.
- * False where the database is no longer ours. Check sql->status. */
+/* Removes some thousand rows of the list's last study in one transaction, and the study from the list when
+ * nothing is left. False where the database is no longer ours. Check sql->status. */
 [[nodiscard]] bool garbage_remove_slice(struct garbage_list *list, struct owner *owner, struct sql *sql);

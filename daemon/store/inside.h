@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the store's three threads share: the queue of records, what is finished, and what the loop is to be told. */
+/* What the store's three threads share: the queue of records, what is finished, and what the loop is to be
+ * told. */
 #pragma once
 
 #include <stdbool.h>
@@ -63,8 +64,8 @@ struct store {
     struct record_list queue;
     size_t n_queued, queued_bytes;
     struct record_list finished;
-    struct id_set refused; /* studies of which a finished record was refused: what is submitted before it is delivered goes
-                              the same way */
+    struct id_set refused; /* studies of which a finished record was refused: what is submitted before it is
+                              delivered goes the same way */
     struct read_list reads, reads_finished;
     struct event *events, **events_end;
     bool wants_load, is_loaded;

@@ -17,8 +17,8 @@
 struct known_study {
     int64_t study_id;
     unsigned char uid[UID_BYTES];
-    bool has_row;          /* in studyd_studies, and the attribute studyd:uid */
-    bool has_spec;         /* the space is the spec's and never changes: parameters are stored packed in its order */
+    bool has_row;  /* in studyd_studies, and the attribute studyd:uid */
+    bool has_spec; /* the space is the spec's and never changes: parameters are stored packed in its order */
     struct space *space;   /* owned; NULL: a study without spec and parameters */
     int64_t last_trial_id; /* every trial up to this id is known, */
     int64_t next_number;   /* and the number of the next one is this */

@@ -12,14 +12,14 @@
 #include "daemon/store/store.h"
 
 struct loaded_study {
-    struct store_study study; /* what it points to is owned */
+    struct store_study study;  /* what it points to is owned */
     struct known_study *known; /* owned until somebody takes it and leaves NULL */
 };
 
 struct study_list {
     size_t n;
     struct loaded_study *studies; /* in ascending study_id */
-    struct garbage_list garbage; /* what studies leave that are being deleted, or that others deleted */
+    struct garbage_list garbage;  /* what studies leave that are being deleted, or that others deleted */
 };
 /* All studies but those that are being deleted. Check sql->status. */
 void load_studies(struct sql *sql, struct study_list *list);
@@ -29,7 +29,8 @@ struct trial_list {
     size_t n;
     struct store_trial *trials; /* in ascending trial_id; what they point to is owned */
 };
-/* The study's trials whose id fulfils `condition` ("> 17", "IN (1,2)"), the first `limit` of them, appended to `list`. Check sql->status; the list is sound either way. */
+/* The study's trials whose id fulfils `condition` ("> 17", "IN (1,2)"), the first `limit` of them, appended
+ * to `list`. Check sql->status; the list is sound either way. */
 void load_trials(struct sql *sql, const struct known_study *study, const char *condition, size_t limit,
                  struct trial_list *list);
 void trial_list_deinit(struct trial_list *list);

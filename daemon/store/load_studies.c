@@ -120,7 +120,8 @@ static void drop_study(struct study_list *list, struct loaded_study *loaded)
     memmove(loaded, loaded + 1, (list->n - i) * sizeof *loaded);
 }
 
-/* A row of ours belongs to a study only if both say the same uid: SQLite gives the ids of deleted studies away again. */
+/* A row of ours belongs to a study only if both say the same uid: SQLite gives the ids of deleted studies
+ * away again. */
 static void read_own_rows(struct sql *sql, struct study_list *list)
 {
     sql_query(sql, "SELECT uid, study_id, state, reason, seq FROM studyd_studies");
@@ -152,7 +153,8 @@ static void read_space(struct sql *sql, struct loaded_study *loaded)
               "SELECT p.param_name, p.distribution_json FROM trial_params p JOIN "
               "(SELECT MIN(q.param_id) AS oldest, MAX(q.param_id) AS newest FROM trial_params q "
               "JOIN trials t ON t.trial_id = q.trial_id WHERE t.study_id = %lld GROUP BY q.param_name) AS m "
-              "ON p.param_id = m.newest ORDER BY m.oldest", (long long)loaded->study.study_id);
+              "ON p.param_id = m.newest ORDER BY m.oldest",
+              (long long)loaded->study.study_id);
     while (sql_next(sql)) {
         struct distribution distribution;
         struct problem problem = {0};
@@ -161,8 +163,10 @@ static void read_space(struct sql *sql, struct loaded_study *loaded)
         if (json && distribution_read(&distribution, json, "space", &problem) == 0)
             json_object_set(loaded->study.space, sql_text(sql, 0), json);
         else
-            log_warning("parameter left out, its distribution cannot be read study=\"%s\" parameter=\"%s\" why=\"%s\"",
-                        loaded->study.name, sql_text(sql, 0), json ? problem.detail : "it is none of Optuna's");
+            log_warning("parameter left out, its distribution cannot be read study=\"%s\" parameter=\"%s\" "
+                        "why=\"%s\"",
+                        loaded->study.name, sql_text(sql, 0),
+                        json ? problem.detail : "it is none of Optuna's");
         if (json)
             distribution_deinit(&distribution);
         json_decref(json);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Reads trials of one study: rows first, then what hangs on them, each by one ordered query merged by trial_id. */
+/* Reads trials of one study: rows first, then what hangs on them, each by one ordered query merged by
+ * trial_id. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,8 +26,8 @@ struct trial_load {
 /* Ids that lie so close together are named by their range: of its rows every fourth is wanted at least. */
 #define DENSE 4
 
-/* Puts "trial_id BETWEEN a AND b" or "trial_id IN (...)" for the trials that `needs` picks, and begins a merge with them. False:
- * none needs it. */
+/* Puts "trial_id BETWEEN a AND b" or "trial_id IN (...)" for the trials that `needs` picks, and begins a
+ * merge with them. False: none needs it. */
 static bool put_condition(struct trial_load *load, struct buffer *out,
                           bool (*needs)(const struct store_trial *trial))
 {
@@ -146,7 +147,9 @@ static struct store_trial *current_trial(struct trial_load *load)
     int64_t trial_id = sql_int(load->sql, 0);
     while (load->cursor < list->n && list->trials[load->cursor].trial_id < trial_id)
         load->cursor++;
-    return load->cursor < list->n && list->trials[load->cursor].trial_id == trial_id ? &list->trials[load->cursor] : NULL;
+    return load->cursor < list->n && list->trials[load->cursor].trial_id == trial_id
+               ? &list->trials[load->cursor]
+               : NULL;
 }
 
 static void read_own_row(struct trial_load *load, struct store_trial *trial)
@@ -173,8 +176,10 @@ static void read_own_rows(struct trial_load *load)
     if (!load->study->has_row || !put_condition(load, &condition, needs_always))
         return;
     sql_query(load->sql,
-              "SELECT trial_id, attempt, retries, lease, worker, request, sampled_seq, asked_seq, finished_seq, outcome, params "
-              "FROM studyd_trials WHERE uid = x'%s' AND %s ORDER BY trial_id", uid, buffer_text(&condition));
+              "SELECT trial_id, attempt, retries, lease, worker, request, sampled_seq, asked_seq, "
+              "finished_seq, outcome, params "
+              "FROM studyd_trials WHERE uid = x'%s' AND %s ORDER BY trial_id",
+              uid, buffer_text(&condition));
     while (sql_next(load->sql)) {
         struct store_trial *trial = current_trial(load);
         if (trial)
@@ -187,11 +192,14 @@ static void read_values(struct trial_load *load)
     BUFFER_AUTO struct buffer condition = {0};
     if (!put_condition(load, &condition, needs_values))
         return;
-    sql_query(load->sql, "SELECT trial_id, objective, value, value_type FROM trial_values WHERE %s "
-              "ORDER BY trial_id, objective", buffer_text(&condition));
+    sql_query(load->sql,
+              "SELECT trial_id, objective, value, value_type FROM trial_values WHERE %s "
+              "ORDER BY trial_id, objective",
+              buffer_text(&condition));
     while (sql_next(load->sql)) {
         struct store_trial *trial = current_trial(load);
-        if (!trial || sql_int(load->sql, 1) != (int64_t)trial->n_values || trial->n_values == SPEC_MAX_DIRECTIONS)
+        if (!trial || sql_int(load->sql, 1) != (int64_t)trial->n_values ||
+            trial->n_values == SPEC_MAX_DIRECTIONS)
             continue;
         double *values = memory_resize((double *)trial->values, trial->n_values + 1, sizeof *values);
         values[trial->n_values++] = value_read(load->sql, 2);
@@ -204,11 +212,12 @@ static void read_last_steps(struct trial_load *load)
     BUFFER_AUTO struct buffer condition = {0};
     if (!put_condition(load, &condition, needs_last_step))
         return;
-    sql_query(load->sql,
-              "SELECT m.trial_id, i.step, i.intermediate_value, i.intermediate_value_type FROM "
-              "(SELECT trial_id, MAX(step) AS step FROM trial_intermediate_values WHERE %s GROUP BY trial_id) AS m "
-              "JOIN trial_intermediate_values i ON i.trial_id = m.trial_id AND i.step = m.step ORDER BY m.trial_id",
-              buffer_text(&condition));
+    sql_query(
+        load->sql,
+        "SELECT m.trial_id, i.step, i.intermediate_value, i.intermediate_value_type FROM "
+        "(SELECT trial_id, MAX(step) AS step FROM trial_intermediate_values WHERE %s GROUP BY trial_id) AS m "
+        "JOIN trial_intermediate_values i ON i.trial_id = m.trial_id AND i.step = m.step ORDER BY m.trial_id",
+        buffer_text(&condition));
     while (sql_next(load->sql)) {
         struct store_trial *trial = current_trial(load);
         if (!trial)
@@ -223,9 +232,11 @@ static void read_points(struct trial_load *load)
     BUFFER_AUTO struct buffer condition = {0};
     if (!put_condition(load, &condition, needs_points))
         return;
-    sql_query(load->sql,
-              "SELECT trial_id, step, intermediate_value, intermediate_value_type FROM trial_intermediate_values "
-              "WHERE %s ORDER BY trial_id, step", buffer_text(&condition));
+    sql_query(
+        load->sql,
+        "SELECT trial_id, step, intermediate_value, intermediate_value_type FROM trial_intermediate_values "
+        "WHERE %s ORDER BY trial_id, step",
+        buffer_text(&condition));
     while (sql_next(load->sql)) {
         struct store_trial *trial = current_trial(load);
         if (!trial || !needs_points(trial))
@@ -233,7 +244,8 @@ static void read_points(struct trial_load *load)
         struct report_point *points = (struct report_point *)trial->points;
         if ((trial->n_points & (trial->n_points - 1)) == 0) /* grows at the powers of two */
             points = memory_resize(points, trial->n_points ? 2 * trial->n_points : 1, sizeof *points);
-        points[trial->n_points++] = (struct report_point){(int32_t)sql_int(load->sql, 1), value_read(load->sql, 2)};
+        points[trial->n_points++] =
+            (struct report_point){(int32_t)sql_int(load->sql, 1), value_read(load->sql, 2)};
         trial->points = points;
     }
 }
@@ -246,14 +258,16 @@ static double *new_params(const struct store_trial *trial)
     return params;
 }
 
-/* Parameters that are not packed lie in Optuna's rows alone. A range also brings rows of trials whose packed ones were read. */
+/* Parameters that are not packed lie in Optuna's rows alone. A range also brings rows of trials whose packed
+ * ones were read. */
 static void read_params(struct trial_load *load)
 {
     BUFFER_AUTO struct buffer condition = {0};
     if (!put_condition(load, &condition, needs_params))
         return;
     struct store_trial *unpacked = NULL;
-    sql_query(load->sql, "SELECT trial_id, param_name, param_value FROM trial_params WHERE %s ORDER BY trial_id",
+    sql_query(load->sql,
+              "SELECT trial_id, param_name, param_value FROM trial_params WHERE %s ORDER BY trial_id",
               buffer_text(&condition));
     while (sql_next(load->sql)) {
         struct store_trial *trial = current_trial(load);
@@ -286,9 +300,11 @@ static void read_attributes(struct trial_load *load)
     struct store_trial *last = NULL;
     if (!put_condition(load, &condition, needs_always))
         return;
-    sql_query(load->sql,
-              "SELECT trial_id, `key`, value_json FROM trial_system_attributes WHERE %s AND value_json IS NOT NULL "
-              "AND (`key` LIKE 'constraints%%' OR `key` = 'fixed_params') ORDER BY trial_id, `key`", buffer_text(&condition));
+    sql_query(
+        load->sql,
+        "SELECT trial_id, `key`, value_json FROM trial_system_attributes WHERE %s AND value_json IS NOT NULL "
+        "AND (`key` LIKE 'constraints%%' OR `key` = 'fixed_params') ORDER BY trial_id, `key`",
+        buffer_text(&condition));
     while (sql_next(load->sql)) {
         struct store_trial *trial = current_trial(load);
         if (!trial)

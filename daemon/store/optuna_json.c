@@ -10,7 +10,7 @@
 #include "proto/json_read.h"
 #include "proto/json_write.h"
 
-/* ------------------------------------------------------------------------------------------------ parsing */
+/* ---- parsing ---- */
 
 static const char *const bare_words[] = {"NaN", "-Infinity", "Infinity"};
 
@@ -57,7 +57,7 @@ json_t *optuna_json_parse(const char *text)
     return value ? value : json_loads(text, flags | JSON_DECODE_INT_AS_REAL, NULL);
 }
 
-/* ------------------------------------------------------------------------------------------------ writing */
+/* ---- writing ---- */
 
 void optuna_json_put_double(struct buffer *out, double number)
 {
@@ -107,7 +107,8 @@ static void put_string(struct buffer *out, const char *text, size_t size)
     buffer_append_char(out, '"');
     while (text < end) {
         size_t plain = 0; /* printable ASCII; the bytes of other characters are negative */
-        while (text + plain < end && (signed char)text[plain] >= ' ' && text[plain] != '"' && text[plain] != '\\')
+        while (text + plain < end && (signed char)text[plain] >= ' ' && text[plain] != '"' &&
+               text[plain] != '\\')
             plain++;
         buffer_append(out, text, plain);
         text += plain;
@@ -163,23 +164,37 @@ void optuna_json_put(struct buffer *out, const json_t *value, enum optuna_json_f
 {
     double number;
     switch (json_typeof(value)) {
-    case JSON_OBJECT: put_object(out, value, floats); break;
-    case JSON_ARRAY: put_array(out, value, floats); break;
+    case JSON_OBJECT:
+        put_object(out, value, floats);
+        break;
+    case JSON_ARRAY:
+        put_array(out, value, floats);
+        break;
     case JSON_STRING:
         if (floats == OPTUNA_JSON_FLOATS && json_to_double(value, &number) == 0)
             optuna_json_put_double(out, number);
         else
             put_string(out, json_string_value(value), json_string_length(value));
         break;
-    case JSON_INTEGER: buffer_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value)); break;
-    case JSON_REAL: optuna_json_put_double(out, json_real_value(value)); break;
-    case JSON_TRUE: buffer_append_text(out, "true"); break;
-    case JSON_FALSE: buffer_append_text(out, "false"); break;
-    case JSON_NULL: buffer_append_text(out, "null"); break;
+    case JSON_INTEGER:
+        buffer_printf(out, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+        break;
+    case JSON_REAL:
+        optuna_json_put_double(out, json_real_value(value));
+        break;
+    case JSON_TRUE:
+        buffer_append_text(out, "true");
+        break;
+    case JSON_FALSE:
+        buffer_append_text(out, "false");
+        break;
+    case JSON_NULL:
+        buffer_append_text(out, "null");
+        break;
     }
 }
 
-/* ------------------------------------------------------------------------------------------ distributions */
+/* ---- distributions ---- */
 
 void optuna_json_put_distribution(struct buffer *out, const struct distribution *distribution)
 {
@@ -198,8 +213,11 @@ void optuna_json_put_distribution(struct buffer *out, const struct distribution 
         buffer_printf(out, ", \"log\": %s}}", is_log);
         break;
     case DISTRIBUTION_INT:
-        buffer_printf(out, "{\"name\": \"IntDistribution\", \"attributes\": {\"log\": %s, \"step\": %.0f, \"low\": %.0f, "
-                      "\"high\": %.0f}}", is_log, distribution->step, distribution->low, distribution->high);
+        buffer_printf(
+            out,
+            "{\"name\": \"IntDistribution\", \"attributes\": {\"log\": %s, \"step\": %.0f, \"low\": %.0f, "
+            "\"high\": %.0f}}",
+            is_log, distribution->step, distribution->low, distribution->high);
         break;
     case DISTRIBUTION_CATEGORICAL:
         buffer_append_text(out, "{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": ");
@@ -251,7 +269,8 @@ json_t *optuna_json_read_distribution(const char *text)
     json_t *attributes = json_object_get(json, "attributes");
     if (type)
         result = shorten(type, json, "step", false);
-    for (size_t i = 0; name && attributes && !result && i < sizeof distribution_names / sizeof *distribution_names; i++)
+    for (size_t i = 0;
+         name && attributes && !result && i < sizeof distribution_names / sizeof *distribution_names; i++)
         if (strcmp(name, distribution_names[i].name) == 0)
             result = shorten(distribution_names[i].type, attributes, distribution_names[i].step,
                              distribution_names[i].is_log);

@@ -12,7 +12,8 @@
 #include "proto/buffer.h"
 #include "proto/space.h"
 
-/* Parses Python's JSON; bare NaN and infinities become strings. Integers beyond 64 bits become reals. NULL where it is none. */
+/* Parses Python's JSON; bare NaN and infinities become strings. Integers beyond 64 bits become reals. NULL
+ * where it is none. */
 [[nodiscard]] json_t *optuna_json_parse(const char *text);
 
 enum optuna_json_floats {
@@ -28,6 +29,6 @@ void optuna_json_put_double(struct buffer *out, double number);
 
 /* {"name": "FloatDistribution", "attributes": {...}}, key for key as Optuna writes it. */
 void optuna_json_put_distribution(struct buffer *out, const struct distribution *distribution);
-/* Any form that Optuna reads (also the names before 3.0 and the short form) as the short form. New reference; NULL where it is
- * none of them. */
+/* Any form that Optuna reads (also the names before 3.0 and the short form) as the short form. New reference;
+ * NULL where it is none of them. */
 [[nodiscard]] json_t *optuna_json_read_distribution(const char *text);

@@ -2,9 +2,10 @@
 /*
  * Who may write: one owner at a time, and whatever an earlier one still tries afterwards changes nothing.
  *
- * The lock keeps a second studyd waiting. The epoch is what makes it safe: a new owner raises it before it loads, and
- * each transaction begins with an UPDATE that matches no row where the epoch is no longer ours. `batch` counts
- * the committed ones, so that after a lost connection it tells whether the last COMMIT happened.
+ * The lock keeps a second studyd waiting. The epoch is what makes it safe: a new owner raises it before it
+ * loads, and each transaction begins with an UPDATE that matches no row where the epoch is no longer ours.
+ * `batch` counts the committed ones, so that after a lost connection it tells whether the last COMMIT
+ * happened.
  */
 #pragma once
 
@@ -20,17 +21,17 @@ struct owner {
 
 enum owner_result {
     OWNER_MINE,
-    OWNER_OTHER,  /* another process holds the lock: `who` says which */
+    OWNER_OTHER,   /* another process holds the lock: `who` says which */
     OWNER_DEPOSED, /* another one has owned it since we did */
-    OWNER_FAILED, /* sql->status says why */
+    OWNER_FAILED,  /* sql->status says why */
 };
 
 #define OWNER_WHO_SIZE 300
 
-/* First time: takes the lock, makes the tables ready, and raises the epoch. Later, on a new connection: takes the lock again
- * and reads `batch`, which may be one more than it was. */
+/* First time: takes the lock, makes the tables ready, and raises the epoch. Later, on a new connection: takes
+ * the lock again and reads `batch`, which may be one more than it was. */
 enum owner_result owner_take(struct owner *owner, struct sql *sql, char who[OWNER_WHO_SIZE]);
 
-/* Begins a transaction. Where it is no longer ours the transaction is rolled back and false returned; a failure stands in
- * sql->status. */
+/* Begins a transaction. Where it is no longer ours the transaction is rolled back and false returned; a
+ * failure stands in sql->status. */
 bool owner_begin(const struct owner *owner, struct sql *sql);

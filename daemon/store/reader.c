@@ -56,7 +56,7 @@ static bool recover(struct reader *reader)
     return true;
 }
 
-/* ------------------------------------------------------------------------------------------------ loading */
+/* ---- loading ---- */
 
 static void emit(struct store *store, void *study, struct known_study *known, const struct trial_list *list)
 {
@@ -64,7 +64,8 @@ static void emit(struct store *store, void *study, struct known_study *known, co
         const struct store_trial *trial = &list->trials[i];
         known->last_trial_id = trial->trial_id;
         if (trial->number < known->next_number) {
-            log_warning("trial left out, its number is not above those before it study_id=%lld trial_id=%lld number=%lld",
+            log_warning("trial left out, its number is not above those before it study_id=%lld trial_id=%lld "
+                        "number=%lld",
                         (long long)known->study_id, (long long)trial->trial_id, (long long)trial->number);
             continue;
         }
@@ -122,7 +123,7 @@ static bool load_all(struct reader *reader)
     return goes_on;
 }
 
-/* ---------------------------------------------------------------------------------------------- cold reads */
+/* ---- cold reads ---- */
 
 /* An idle connection may have been closed by the server, so one more try on a new one. */
 static void serve_read(struct reader *reader, struct store_read *read)

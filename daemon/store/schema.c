@@ -32,12 +32,15 @@ static const struct {
 static const struct {
     const char *table, *text;
 } statements[] = {
-    {"studies", "CREATE TABLE studies (study_id $ID, study_name VARCHAR(512) NOT NULL, PRIMARY KEY (study_id)$END"},
+    {"studies",
+     "CREATE TABLE studies (study_id $ID, study_name VARCHAR(512) NOT NULL, PRIMARY KEY (study_id)$END"},
     {"studies", "CREATE UNIQUE INDEX ix_studies_study_name ON studies (study_name)"},
-    {"version_info", "CREATE TABLE version_info (version_info_id INTEGER NOT NULL, schema_version INTEGER, "
-                     "library_version VARCHAR(256), PRIMARY KEY (version_info_id), CHECK (version_info_id=1)$END"},
+    {"version_info",
+     "CREATE TABLE version_info (version_info_id INTEGER NOT NULL, schema_version INTEGER, "
+     "library_version VARCHAR(256), PRIMARY KEY (version_info_id), CHECK (version_info_id=1)$END"},
     {"study_directions",
-     "CREATE TABLE study_directions (study_direction_id $ID, direction $DIRECTION NOT NULL, study_id INTEGER NOT NULL, "
+     "CREATE TABLE study_directions (study_direction_id $ID, direction $DIRECTION NOT NULL, study_id INTEGER "
+     "NOT NULL, "
      "objective INTEGER NOT NULL, PRIMARY KEY (study_direction_id), UNIQUE (study_id, objective), "
      "FOREIGN KEY(study_id) REFERENCES studies (study_id)$END"},
     {"study_user_attributes",
@@ -45,50 +48,58 @@ static const struct {
      "value_json TEXT, PRIMARY KEY (study_user_attribute_id), UNIQUE (study_id, `key`), "
      "FOREIGN KEY(study_id) REFERENCES studies (study_id)$END"},
     {"study_system_attributes",
-     "CREATE TABLE study_system_attributes (study_system_attribute_id $ID, study_id INTEGER, `key` VARCHAR(512), "
+     "CREATE TABLE study_system_attributes (study_system_attribute_id $ID, study_id INTEGER, `key` "
+     "VARCHAR(512), "
      "value_json TEXT, PRIMARY KEY (study_system_attribute_id), UNIQUE (study_id, `key`), "
      "FOREIGN KEY(study_id) REFERENCES studies (study_id)$END"},
-    {"trials",
-     "CREATE TABLE trials (trial_id $ID, number INTEGER, study_id INTEGER, state $STATE NOT NULL, "
-     "datetime_start DATETIME, datetime_complete DATETIME, PRIMARY KEY (trial_id), "
-     "FOREIGN KEY(study_id) REFERENCES studies (study_id)$END"},
+    {"trials", "CREATE TABLE trials (trial_id $ID, number INTEGER, study_id INTEGER, state $STATE NOT NULL, "
+               "datetime_start DATETIME, datetime_complete DATETIME, PRIMARY KEY (trial_id), "
+               "FOREIGN KEY(study_id) REFERENCES studies (study_id)$END"},
     {"trials", "CREATE INDEX ix_trials_study_id ON trials (study_id)"},
     {"trial_user_attributes",
      "CREATE TABLE trial_user_attributes (trial_user_attribute_id $ID, trial_id INTEGER, `key` VARCHAR(512), "
      "value_json TEXT, PRIMARY KEY (trial_user_attribute_id), UNIQUE (trial_id, `key`), "
      "FOREIGN KEY(trial_id) REFERENCES trials (trial_id)$END"},
     {"trial_system_attributes",
-     "CREATE TABLE trial_system_attributes (trial_system_attribute_id $ID, trial_id INTEGER, `key` VARCHAR(512), "
+     "CREATE TABLE trial_system_attributes (trial_system_attribute_id $ID, trial_id INTEGER, `key` "
+     "VARCHAR(512), "
      "value_json TEXT, PRIMARY KEY (trial_system_attribute_id), UNIQUE (trial_id, `key`), "
      "FOREIGN KEY(trial_id) REFERENCES trials (trial_id)$END"},
-    {"trial_params",
-     "CREATE TABLE trial_params (param_id $ID, trial_id INTEGER, param_name VARCHAR(512), param_value $DOUBLE, "
-     "distribution_json TEXT, PRIMARY KEY (param_id), UNIQUE (trial_id, param_name), "
-     "FOREIGN KEY(trial_id) REFERENCES trials (trial_id)$END"},
+    {"trial_params", "CREATE TABLE trial_params (param_id $ID, trial_id INTEGER, param_name VARCHAR(512), "
+                     "param_value $DOUBLE, "
+                     "distribution_json TEXT, PRIMARY KEY (param_id), UNIQUE (trial_id, param_name), "
+                     "FOREIGN KEY(trial_id) REFERENCES trials (trial_id)$END"},
     {"trial_values",
      "CREATE TABLE trial_values (trial_value_id $ID, trial_id INTEGER NOT NULL, objective INTEGER NOT NULL, "
-     "value $DOUBLE, value_type $VALUE_TYPE NOT NULL, PRIMARY KEY (trial_value_id), UNIQUE (trial_id, objective), "
+     "value $DOUBLE, value_type $VALUE_TYPE NOT NULL, PRIMARY KEY (trial_value_id), UNIQUE (trial_id, "
+     "objective), "
      "FOREIGN KEY(trial_id) REFERENCES trials (trial_id)$END"},
     {"trial_intermediate_values",
      "CREATE TABLE trial_intermediate_values (trial_intermediate_value_id $ID, trial_id INTEGER NOT NULL, "
      "step INTEGER NOT NULL, intermediate_value $DOUBLE, intermediate_value_type $STEP_TYPE NOT NULL, "
      "PRIMARY KEY (trial_intermediate_value_id), UNIQUE (trial_id, step), "
      "FOREIGN KEY(trial_id) REFERENCES trials (trial_id)$END"},
-    {"trial_heartbeats",
-     "CREATE TABLE trial_heartbeats (trial_heartbeat_id $ID, trial_id INTEGER NOT NULL, heartbeat DATETIME NOT NULL, "
-     "PRIMARY KEY (trial_heartbeat_id), UNIQUE (trial_id), FOREIGN KEY(trial_id) REFERENCES trials (trial_id)$END"},
+    {"trial_heartbeats", "CREATE TABLE trial_heartbeats (trial_heartbeat_id $ID, trial_id INTEGER NOT NULL, "
+                         "heartbeat DATETIME NOT NULL, "
+                         "PRIMARY KEY (trial_heartbeat_id), UNIQUE (trial_id), FOREIGN KEY(trial_id) "
+                         "REFERENCES trials (trial_id)$END"},
     {"alembic_version", "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
                         "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)$END"},
 
-    /* Ours, by the study's uid, without foreign keys: one into Optuna's tables would make its delete_study() do nothing. */
-    {"studyd_owner", "CREATE TABLE studyd_owner (id INTEGER NOT NULL, epoch BIGINT NOT NULL, batch BIGINT NOT NULL, "
-                     "host VARCHAR(255) NOT NULL, pid BIGINT NOT NULL, PRIMARY KEY (id)$END"},
-    {"studyd_studies", "CREATE TABLE studyd_studies (uid $BYTES16 NOT NULL, study_id INTEGER NOT NULL, "
-                       "state VARCHAR(16) NOT NULL, reason TEXT, seq BIGINT NOT NULL, PRIMARY KEY (uid)$END_CLUSTERED"},
+    /* Ours, by the study's uid, without foreign keys: one into Optuna's tables would make its delete_study()
+       do nothing. */
+    {"studyd_owner",
+     "CREATE TABLE studyd_owner (id INTEGER NOT NULL, epoch BIGINT NOT NULL, batch BIGINT NOT NULL, "
+     "host VARCHAR(255) NOT NULL, pid BIGINT NOT NULL, PRIMARY KEY (id)$END"},
+    {"studyd_studies",
+     "CREATE TABLE studyd_studies (uid $BYTES16 NOT NULL, study_id INTEGER NOT NULL, "
+     "state VARCHAR(16) NOT NULL, reason TEXT, seq BIGINT NOT NULL, PRIMARY KEY (uid)$END_CLUSTERED"},
     {"studyd_trials",
-     "CREATE TABLE studyd_trials (uid $BYTES16 NOT NULL, trial_id INTEGER NOT NULL, attempt INTEGER NOT NULL, "
+     "CREATE TABLE studyd_trials (uid $BYTES16 NOT NULL, trial_id INTEGER NOT NULL, attempt INTEGER NOT "
+     "NULL, "
      "retries INTEGER NOT NULL, lease $BYTES16, worker VARCHAR(128), request $BYTES32, sampled_seq BIGINT, "
-     "asked_seq BIGINT, finished_seq BIGINT, outcome $BYTES16, params BLOB, PRIMARY KEY (uid, trial_id)$END_CLUSTERED"},
+     "asked_seq BIGINT, finished_seq BIGINT, outcome $BYTES16, params BLOB, PRIMARY KEY (uid, "
+     "trial_id)$END_CLUSTERED"},
 };
 
 struct names {
@@ -168,17 +179,22 @@ static void read_versions(struct sql *sql, const struct names *tables, struct ve
 static void check_versions(struct sql *sql, const struct names *tables, const struct versions *versions)
 {
     if (versions->alembic[0] && !has_name(tables, "studies"))
-        sql_fail(sql, SQL_FATAL,
-                 "the database belongs to another program (alembic_version is '%s', there is no table studies): "
-                 "give studyd a database of its own", versions->alembic);
+        sql_fail(
+            sql, SQL_FATAL,
+            "the database belongs to another program (alembic_version is '%s', there is no table studies): "
+            "give studyd a database of its own",
+            versions->alembic);
     else if (versions->alembic[0] && strcmp(versions->alembic, ALEMBIC_VERSION) != 0)
         sql_fail(sql, SQL_FATAL,
                  "the database has Optuna's schema %s, studyd needs %s (Optuna 3.2 to 5.0): upgrade it with "
-                 "`optuna storage upgrade`", versions->alembic, ALEMBIC_VERSION);
+                 "`optuna storage upgrade`",
+                 versions->alembic, ALEMBIC_VERSION);
     else if (versions->schema && versions->schema != SCHEMA_VERSION)
         sql_fail(sql, SQL_FATAL,
-                 "the database has Optuna's schema version %lld, studyd needs %d (Optuna 3.2 to 5.0): upgrade it with "
-                 "`optuna storage upgrade`", (long long)versions->schema, SCHEMA_VERSION);
+                 "the database has Optuna's schema version %lld, studyd needs %d (Optuna 3.2 to 5.0): "
+                 "upgrade it with "
+                 "`optuna storage upgrade`",
+                 (long long)versions->schema, SCHEMA_VERSION);
 }
 
 void schema_ensure(struct sql *sql)
@@ -190,7 +206,9 @@ void schema_ensure(struct sql *sql)
     check_versions(sql, &tables, &versions);
     create_missing(sql, &tables);
     if (!versions.schema)
-        sql_run(sql, "INSERT INTO version_info (version_info_id, schema_version, library_version) VALUES (1, %d, '%s')",
+        sql_run(sql,
+                "INSERT INTO version_info (version_info_id, schema_version, library_version) VALUES (1, %d, "
+                "'%s')",
                 SCHEMA_VERSION, LIBRARY_VERSION);
     if (!versions.alembic[0])
         sql_run(sql, "INSERT INTO alembic_version (version_num) VALUES ('%s')", ALEMBIC_VERSION);

@@ -4,6 +4,6 @@
 
 #include "daemon/store/sql.h"
 
-/* Creates what is missing; adopts what Optuna made. A database of another version, or one that is not Optuna's, fails
- * with SQL_FATAL and words that say what to do. */
+/* Creates what is missing; adopts what Optuna made. A database of another version, or one that is not
+ * Optuna's, fails with SQL_FATAL and words that say what to do. */
 void schema_ensure(struct sql *sql);

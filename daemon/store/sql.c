@@ -20,8 +20,8 @@ void sql_close(struct sql *sql)
         sql->driver->close(sql);
 }
 
-__attribute__((format(printf, 2, 0), nonnull)) static void format_text(struct buffer *text, const char *format,
-                                                                        va_list arguments)
+__attribute__((format(printf, 2, 0), nonnull)) static void format_text(struct buffer *text,
+                                                                       const char *format, va_list arguments)
 {
     va_list again;
     va_copy(again, arguments);
@@ -150,7 +150,7 @@ bool sql_lock(struct sql *sql)
     return sql->status == SQL_OK && sql->driver->lock(sql);
 }
 
-/* ----------------------------------------------------------------------------------------------- literals */
+/* ---- literals ---- */
 
 void sql_put_text(struct buffer *out, const char *text)
 {

@@ -2,8 +2,9 @@
 /*
  * A connection to a database, the same for MySQL and SQLite.
  *
- * Statements are text; everything above this file is written once. The first failure sticks: it stands in `status` and
- * `error`, and later calls do nothing until sql_forget(). So a transaction reads as a list of steps, checked once at its end:
+ * Statements are text; everything above this file is written once. The first failure sticks: it stands in
+ * `status` and `error`, and later calls do nothing until sql_forget(). So a transaction reads as a list of
+ * steps, checked once at its end:
  *
  *     sql_begin(sql);
  *     sql_run(sql, "UPDATE ...");
@@ -43,20 +44,22 @@ struct sql {
     const struct sql_driver *driver;
     enum sql_status status;
     char error[SQL_ERROR_SIZE]; /* the database's words for it */
-    int64_t affected;  /* rows that the last statement inserted, deleted, or found to update */
-    int64_t insert_id; /* id of the first row that the last INSERT made; the next ones follow in steps of id_step */
+    int64_t affected;           /* rows that the last statement inserted, deleted, or found to update */
+    int64_t insert_id; /* id of the first row that the last INSERT made; the next ones follow in steps of
+                          id_step */
     int64_t id_step;
 };
 
 /* What the two databases do differently. Functions never see a connection that has failed. */
 struct sql_driver {
-    const char *begin;      /* starts a transaction that writes */
-    const char *for_update; /* at the end of a SELECT that locks its rows, leaving out those that others hold */
-    const char *tables;     /* query for the names of all tables */
-    const char *upsert;     /* "... ON DUPLICATE KEY UPDATE", printf with the key's columns */
-    const char *new_value;  /* printf with a column's name: what the INSERT would have stored there */
-    bool has_fraction;      /* of a second, in its times */
-    bool needs_ping;        /* a session that is silent for some seconds is closed */
+    const char *begin; /* starts a transaction that writes */
+    const char
+        *for_update;    /* at the end of a SELECT that locks its rows, leaving out those that others hold */
+    const char *tables; /* query for the names of all tables */
+    const char *upsert; /* "... ON DUPLICATE KEY UPDATE", printf with the key's columns */
+    const char *new_value; /* printf with a column's name: what the INSERT would have stored there */
+    bool has_fraction;     /* of a second, in its times */
+    bool needs_ping;       /* a session that is silent for some seconds is closed */
 
     struct sql *(*open)(const struct sql_address *address, enum sql_role role);
     void (*close)(struct sql *sql);
@@ -67,8 +70,8 @@ struct sql_driver {
     int64_t (*get_int)(struct sql *sql, int column);
     double (*get_double)(struct sql *sql, int column);
     const char *(*get_bytes)(struct sql *sql, int column, size_t *size); /* valid until the next row */
-    bool (*lock)(struct sql *sql); /* see sql_lock() */
-    void (*warn)(struct sql *sql); /* logs settings that weaken durability */
+    bool (*lock)(struct sql *sql);                                       /* see sql_lock() */
+    void (*warn)(struct sql *sql);                         /* logs settings that weaken durability */
     void (*put_double)(struct buffer *out, double number); /* a finite literal that is stored bit by bit */
 };
 
@@ -84,29 +87,30 @@ void sql_run_buffer(struct sql *sql, const struct buffer *text);
 void sql_query(struct sql *sql, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool sql_next(struct sql *sql);
 bool sql_is_null(struct sql *sql, int column);
-int64_t sql_int(struct sql *sql, int column);     /* NULL is 0 */
-double sql_double(struct sql *sql, int column);   /* NULL is NaN */
+int64_t sql_int(struct sql *sql, int column);      /* NULL is 0 */
+double sql_double(struct sql *sql, int column);    /* NULL is NaN */
 const char *sql_text(struct sql *sql, int column); /* NULL where it is NULL; valid until the next row */
 const void *sql_blob(struct sql *sql, int column, size_t *size);
-int64_t sql_time(struct sql *sql, int column);    /* microseconds since 1970 UTC; NULL is 0 */
+int64_t sql_time(struct sql *sql, int column); /* microseconds since 1970 UTC; NULL is 0 */
 
 void sql_begin(struct sql *sql);
 void sql_commit(struct sql *sql);
 void sql_rollback(struct sql *sql); /* also after a failure, which stays */
 void sql_forget(struct sql *sql);   /* the failure; not one of a lost connection */
 /* Says that the database is of no use now, for a reason that the caller found. */
-void sql_fail(struct sql *sql, enum sql_status status, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void sql_fail(struct sql *sql, enum sql_status status, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Takes the lock of this database's one owner for as long as the connection lives. True: it is ours. */
 bool sql_lock(struct sql *sql);
 
 /* Literals. */
-void sql_put_text(struct buffer *out, const char *text);                   /* NULL is NULL; UTF-8 */
-void sql_put_bytes(struct buffer *out, const void *bytes, size_t size);     /* NULL is NULL */
+void sql_put_text(struct buffer *out, const char *text);                       /* NULL is NULL; UTF-8 */
+void sql_put_bytes(struct buffer *out, const void *bytes, size_t size);        /* NULL is NULL */
 void sql_put_double(const struct sql *sql, struct buffer *out, double number); /* finite; -0.0 becomes 0.0 */
 void sql_put_time(const struct sql *sql, struct buffer *out, int64_t time_us); /* 0 is NULL */
-/* " ON DUPLICATE KEY UPDATE a=VALUES(a), ...": `columns` is a NULL-terminated list; one that begins with '?' keeps its old
- * value where the new one is NULL. */
+/* " ON DUPLICATE KEY UPDATE a=VALUES(a), ...": `columns` is a NULL-terminated list; one that begins with '?'
+ * keeps its old value where the new one is NULL. */
 void sql_put_upsert(const struct sql *sql, struct buffer *out, const char *key, const char *const *columns);
 /* "(1,2,3)" */
 void sql_put_ids(struct buffer *out, const int64_t *ids, size_t n);

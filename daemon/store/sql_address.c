@@ -28,7 +28,9 @@ static char *percent_decode(const char *text, size_t size)
             continue;
         }
         char hex[3] = {i + 1 < size ? text[i + 1] : 0, i + 2 < size ? text[i + 2] : 0, 0};
-        int c = isxdigit((unsigned char)hex[0]) && isxdigit((unsigned char)hex[1]) ? (int)strtol(hex, NULL, 16) : 0;
+        int c = isxdigit((unsigned char)hex[0]) && isxdigit((unsigned char)hex[1])
+                    ? (int)strtol(hex, NULL, 16)
+                    : 0;
         if (c == 0) {
             free(out);
             return NULL;
@@ -89,20 +91,24 @@ static int read_database(struct sql_address *address, const char *text, struct p
 {
     size_t size = strcspn(text, "?");
     if (size == 0)
-        return problem_set(problem, PROBLEM_INVALID, "store", "The store's URL names no database: mysql://user@host/DATABASE.");
+        return problem_set(problem, PROBLEM_INVALID, "store",
+                           "The store's URL names no database: mysql://user@host/DATABASE.");
     if (set_part(&address->database, text, size) < 0)
-        return problem_set(problem, PROBLEM_INVALID, "store", "The database's name in the store's URL is not valid.");
+        return problem_set(problem, PROBLEM_INVALID, "store",
+                           "The database's name in the store's URL is not valid.");
     for (const char *key = text + size; *key; key += strcspn(key, "&")) {
         key++;
         size_t key_size = strcspn(key, "=&");
         const char *value = key + key_size + (key[key_size] == '=');
         if (strncmp(key, "unix_socket", key_size) == 0 && key_size == strlen("unix_socket")) {
             if (set_part(&address->socket, value, strcspn(value, "&")) < 0)
-                return problem_set(problem, PROBLEM_INVALID, "store", "unix_socket in the store's URL is not valid.");
+                return problem_set(problem, PROBLEM_INVALID, "store",
+                                   "unix_socket in the store's URL is not valid.");
         } else if (strncmp(key, "charset", key_size) != 0 || key_size != strlen("charset")) {
-            return problem_set(problem, PROBLEM_INVALID, "store",
-                               "The store's URL has an unknown option '%.*s'; known are unix_socket and charset.",
-                               (int)key_size, key);
+            return problem_set(
+                problem, PROBLEM_INVALID, "store",
+                "The store's URL has an unknown option '%.*s'; known are unix_socket and charset.",
+                (int)key_size, key);
         }
     }
     return 0;
@@ -122,8 +128,9 @@ static int read_file(struct sql_address *address, const char *rest, struct probl
 {
     const char *path = rest + 1;
     if (rest[0] != '/' || path[0] == '\0' || strcmp(path, ":memory:") == 0 || strchr(path, '?'))
-        return problem_set(problem, PROBLEM_INVALID, "store",
-                           "The store's URL names no file: sqlite:////absolute/path.db or sqlite:///relative/path.db.");
+        return problem_set(
+            problem, PROBLEM_INVALID, "store",
+            "The store's URL names no file: sqlite:////absolute/path.db or sqlite:///relative/path.db.");
     address->path = memory_strdup(path);
     return 0;
 }
@@ -135,12 +142,15 @@ static void name_address(struct sql_address *address)
         buffer_printf(&name, "sqlite:///%s", address->path);
     else
         buffer_printf(&name, "mysql://%s@%s/%s", address->user ? address->user : "",
-                      address->socket ? address->socket : address->host ? address->host : "localhost",
+                      address->socket ? address->socket
+                      : address->host ? address->host
+                                      : "localhost",
                       address->database);
     address->name = buffer_take(&name);
 }
 
-int sql_address_read(struct sql_address *address, const char *url, const char *password, struct problem *problem)
+int sql_address_read(struct sql_address *address, const char *url, const char *password,
+                     struct problem *problem)
 {
     *address = (struct sql_address){0};
     const char *separator = strstr(url, "://");
@@ -153,7 +163,8 @@ int sql_address_read(struct sql_address *address, const char *url, const char *p
                            "The store's URL must begin with mysql:// or sqlite:// "
                            "(mysql://user@host/database, sqlite:////path/to/file.db).");
     const char *rest = separator + strlen("://");
-    int result = address->driver == &sql_sqlite ? read_file(address, rest, problem) : read_server(address, rest, problem);
+    int result = address->driver == &sql_sqlite ? read_file(address, rest, problem)
+                                                : read_server(address, rest, problem);
     if (result < 0)
         return -1;
     if (password) {

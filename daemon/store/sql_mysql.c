@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Connections to MySQL and MariaDB, through either client library (MariaDB Connector/C or Oracle's libmysqlclient).
+ * Connections to MySQL and MariaDB, through either client library (MariaDB Connector/C or Oracle's
+ * libmysqlclient).
  *
- * Blocking calls with time limits, never in the loop thread. The session speaks UTC, is strict, and takes a backslash as
- * what it is, so that both databases quote alike.
+ * Blocking calls with time limits, never in the loop thread. The session speaks UTC, is strict, and takes a
+ * backslash as what it is, so that both databases quote alike.
  */
 #include <mysql.h>
 #include <pthread.h>
@@ -45,10 +46,10 @@ static const struct {
     {1040, SQL_LOST},  /* too many connections */
     {1053, SQL_LOST},  /* server shutdown in progress */
     {1114, SQL_LOST},  /* table is full */
-    {1158, SQL_LOST},  /* communication errors, 1158 to 1161 */
-    {1159, SQL_LOST},
-    {1160, SQL_LOST},
-    {1161, SQL_LOST},
+    {1158, SQL_LOST},  /* error reading from the network */
+    {1159, SQL_LOST},  /* timeout reading */
+    {1160, SQL_LOST},  /* error writing to the network */
+    {1161, SQL_LOST},  /* timeout writing */
     {1203, SQL_LOST},  /* too many connections of this user */
     {1290, SQL_LOST},  /* server runs with --read-only */
     {1792, SQL_LOST},  /* read-only transaction */
@@ -149,7 +150,8 @@ static void put_double(struct buffer *out, double number)
 /* The lock is the server's, so its name holds the database's (names have at most 64 characters). */
 static bool lock(struct sql *sql)
 {
-    sql_query(sql, "SELECT GET_LOCK(CONCAT('studyd:', IF(CHAR_LENGTH(DATABASE()) <= 57, DATABASE(), MD5(DATABASE()))), 0)");
+    sql_query(sql, "SELECT GET_LOCK(CONCAT('studyd:', IF(CHAR_LENGTH(DATABASE()) <= 57, DATABASE(), "
+                   "MD5(DATABASE()))), 0)");
     bool is_ours = false;
     while (sql_next(sql))
         is_ours = sql_int(sql, 0) == 1;
@@ -162,18 +164,19 @@ static void warn(struct sql *sql)
     while (sql_next(sql)) {
         if (sql_int(sql, 0) != 1)
             log_warning("the database may lose acknowledged trials in a crash: "
-                        "innodb_flush_log_at_trx_commit is %lld, set it to 1", (long long)sql_int(sql, 0));
+                        "innodb_flush_log_at_trx_commit is %lld, set it to 1",
+                        (long long)sql_int(sql, 0));
         if (sql_int(sql, 1) != 0 && sql_int(sql, 2) != 1)
             log_warning("the database's binary log may lose acknowledged trials in a crash: "
-                        "sync_binlog is %lld, set it to 1", (long long)sql_int(sql, 2));
+                        "sync_binlog is %lld, set it to 1",
+                        (long long)sql_int(sql, 2));
     }
 }
 
 static void set_session(struct sql *sql, enum sql_role role)
 {
-    sql_run(sql,
-            "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 1, autocommit = 1, sql_mode = "
-            "'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION'");
+    sql_run(sql, "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 1, autocommit = 1, sql_mode = "
+                 "'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION'");
     if (role == SQL_WRITER)
         sql_run(sql, "SET SESSION wait_timeout = %d", IDLE_TIMEOUT_S);
     sql_query(sql, "SELECT @@auto_increment_increment");
@@ -215,8 +218,8 @@ static struct sql *open_mysql(const struct sql_address *address, enum sql_role r
     }
     set_options(connection->mysql, address, role);
     const char *host = address->host ? address->host : "localhost";
-    if (mysql_real_connect(connection->mysql, host, address->user, address->password, address->database, address->port,
-                           address->socket, CLIENT_FOUND_ROWS)) {
+    if (mysql_real_connect(connection->mysql, host, address->user, address->password, address->database,
+                           address->port, address->socket, CLIENT_FOUND_ROWS)) {
         set_session(sql, role);
         return sql;
     }

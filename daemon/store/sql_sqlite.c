@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Connections to a SQLite file: write-ahead log, each commit on disk before it returns, one owner by a lock file beside it. */
+/* Connections to a SQLite file: write-ahead log, each commit on disk before it returns, one owner by a lock
+ * file beside it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -31,14 +32,17 @@ static enum sql_status classify(int code)
 {
     switch (code & 0xff) {
     case SQLITE_BUSY:
-    case SQLITE_LOCKED: return SQL_RETRY;
+    case SQLITE_LOCKED:
+        return SQL_RETRY;
     case SQLITE_FULL:
     case SQLITE_IOERR:
     case SQLITE_READONLY:
     case SQLITE_CANTOPEN:
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB: return SQL_LOST;
-    default: return SQL_REFUSED;
+    case SQLITE_NOTADB:
+        return SQL_LOST;
+    default:
+        return SQL_REFUSED;
     }
 }
 
@@ -130,7 +134,8 @@ static void double_of(sqlite3_context *context, int n_arguments, sqlite3_value *
     sqlite3_result_double(context, number);
 }
 
-/* The lock dies with the process or the connection. The file stays: removing it would race with the next owner. */
+/* The lock dies with the process or the connection. The file stays: removing it would race with the next
+ * owner. */
 static bool lock(struct sql *sql)
 {
     struct sql_sqlite *connection = self(sql);
@@ -156,12 +161,14 @@ static void set_session(struct sql *sql, enum sql_role role)
 {
     struct sql_sqlite *connection = self(sql);
     sqlite3_busy_timeout(connection->db, BUSY_TIMEOUT_MS);
-    sqlite3_create_function(connection->db, "double_of", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, double_of, NULL, NULL);
+    sqlite3_create_function(connection->db, "double_of", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL,
+                            double_of, NULL, NULL);
     if (role == SQL_WRITER) {
         sql_query(sql, "PRAGMA journal_mode = WAL");
         while (sql_next(sql))
             if (strcmp(sql_text(sql, 0), "wal") != 0)
-                sql_fail(sql, SQL_FATAL, "%s: no write-ahead log there (a network file system?)", connection->path);
+                sql_fail(sql, SQL_FATAL, "%s: no write-ahead log there (a network file system?)",
+                         connection->path);
     } else {
         sql_run(sql, "PRAGMA query_only = ON");
     }

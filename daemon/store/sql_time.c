@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <time.h>
 
-/* Days from 1970-01-01 to a date of the Gregorian calendar (years from March, so that the leap day comes last). */
+/* Days from 1970-01-01 to a date of the Gregorian calendar (years from March, so that the leap day comes
+ * last). */
 static int64_t days_from_date(int64_t year, int64_t month, int64_t day)
 {
     year -= month <= 2;
@@ -45,7 +46,8 @@ int64_t sql_time_read(const char *text)
     }
     if (parts[0] == 0)
         return 0;
-    int64_t seconds = days_from_date(parts[0], parts[1], parts[2]) * 86400 + parts[3] * 3600 + parts[4] * 60 + parts[5];
+    int64_t seconds =
+        days_from_date(parts[0], parts[1], parts[2]) * 86400 + parts[3] * 3600 + parts[4] * 60 + parts[5];
     return seconds * 1000000 + read_fraction(text + sizeof pattern - 1);
 }
 

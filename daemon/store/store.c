@@ -69,7 +69,7 @@ static size_t record_bytes(const struct store_record *record)
     return size + 40 * (record->report.n_points + record->trial.n_constraints + record->look.n_trials);
 }
 
-/* ------------------------------------------------------------------------------------------------ any thread */
+/* ---- any thread ---- */
 
 void store_post(struct store *store, enum event_kind kind, int exit_code, const char *text)
 {
@@ -110,17 +110,27 @@ bool store_is_ending(struct store *store)
     return is_ending;
 }
 
-/* --------------------------------------------------------------------------------------------- loop thread */
+/* ---- loop thread ---- */
 
 static void deliver_event(struct store *store, const struct event *event)
 {
     const struct store_observer *observer = &store->observer;
     switch (event->kind) {
-    case EVENT_STANDBY: observer->standby(observer->user, event->text); break;
-    case EVENT_LOADED: observer->loaded(observer->user); break;
-    case EVENT_AWAY: observer->away(observer->user, true, event->text); break;
-    case EVENT_BACK: observer->away(observer->user, false, event->text); break;
-    case EVENT_FAILED: observer->failed(observer->user, event->exit_code, event->text); break;
+    case EVENT_STANDBY:
+        observer->standby(observer->user, event->text);
+        break;
+    case EVENT_LOADED:
+        observer->loaded(observer->user);
+        break;
+    case EVENT_AWAY:
+        observer->away(observer->user, true, event->text);
+        break;
+    case EVENT_BACK:
+        observer->away(observer->user, false, event->text);
+        break;
+    case EVENT_FAILED:
+        observer->failed(observer->user, event->exit_code, event->text);
+        break;
     }
 }
 
@@ -240,7 +250,8 @@ int store_submit(struct store *store, struct store_record *record)
     record->detail[0] = '\0';
     record->size_bytes = record_bytes(record);
     uv_mutex_lock(&store->mutex);
-    bool is_taken = store->is_serving && !store->is_away && !store->is_closing && store->n_queued < MAX_QUEUED &&
+    bool is_taken = store->is_serving && !store->is_away && !store->is_closing &&
+                    store->n_queued < MAX_QUEUED &&
                     store->queued_bytes + record->size_bytes <= MAX_QUEUED_BYTES;
     if (is_taken && id_set_has(&store->refused, record->study_id)) {
         record->result = STORE_AWAY; /* behind one that was refused */

@@ -2,9 +2,10 @@
 /*
  * The store: changes go in as records, and come back when they are durable.
  *
- * All functions are called on the loop thread, all callbacks come there. Behind them: one writer thread (it owns the
- * connection with the lock, and commits what is queued as one fenced transaction), one reader thread (a connection of its
- * own: loading, cold reads). The database's schema is Optuna's; what Optuna has no place for lies in tables studyd_*.
+ * All functions are called on the loop thread, all callbacks come there. Behind them: one writer thread (it
+ * owns the connection with the lock, and commits what is queued as one fenced transaction), one reader thread
+ * (a connection of its own: loading, cold reads). The database's schema is Optuna's; what Optuna has no place
+ * for lies in tables studyd_*.
  *
  *     store_new -> (standby ->) load: sink on the reader's thread -> loaded -> submit/read ... -> store_close
  */
@@ -24,57 +25,62 @@
 #define STORE_REQUEST_SIZE 32
 #define STORE_OUTCOME_SIZE 16
 
-/* What a client's request_id leaves in a trial's row: a hash of the id (16 bytes) and of the request's body (16). */
+/* What a client's request_id leaves in a trial's row: a hash of the id (16 bytes) and of the request's body
+ * (16). */
 struct store_request {
     bool is_set;
     unsigned char bytes[STORE_REQUEST_SIZE];
 };
 
-/* ------------------------------------------------------------------ what the database holds, as it is loaded */
+/* ---- what the database holds, as it is loaded ---- */
 
 struct store_study {
     int64_t study_id;
-    char uid[STORE_UID_SIZE];  /* "" where studyd has never changed this study */
-    const char *name;          /* Optuna's names: any UTF-8 */
+    char uid[STORE_UID_SIZE]; /* "" where studyd has never changed this study */
+    const char *name;         /* Optuna's names: any UTF-8 */
     size_t n_directions;
     enum direction directions[SPEC_MAX_DIRECTIONS];
-    const char *spec_json;     /* the stored spec; NULL for a study that Optuna created and nobody attached one to */
-    json_t *space;             /* without a spec: each parameter's newest distribution, abbreviated form; may be empty */
-    const char *state;         /* "running", "paused", "stopped", "finished"; "running" where studyd has no row */
-    const char *reason;        /* why it is in this state, or NULL */
-    int64_t seq;               /* the study's last committed seq, 0 where studyd has no row */
-    json_t *user_attrs;        /* object */
+    const char
+        *spec_json; /* the stored spec; NULL for a study that Optuna created and nobody attached one to */
+    json_t *space;  /* without a spec: each parameter's newest distribution, abbreviated form; may be empty */
+    const char *state;  /* "running", "paused", "stopped", "finished"; "running" where studyd has no row */
+    const char *reason; /* why it is in this state, or NULL */
+    int64_t seq;        /* the study's last committed seq, 0 where studyd has no row */
+    json_t *user_attrs; /* object */
 };
 
 struct store_trial {
     int64_t trial_id;
     int64_t number;
     enum trial_state state;
-    bool is_ours;              /* has a row in studyd_trials */
-    int64_t start_us, complete_us; /* microseconds since 1970 UTC, whole seconds as the database has them; 0: none */
-    size_t n_params;           /* of the study's space (spec's, or `space` above) */
-    const double *params;      /* [n_params] internal values, NaN where absent; NULL: never sampled (an enqueued trial) */
+    bool is_ours; /* has a row in studyd_trials */
+    int64_t start_us,
+        complete_us; /* microseconds since 1970 UTC, whole seconds as the database has them; 0: none */
+    size_t n_params; /* of the study's space (spec's, or `space` above) */
+    const double
+        *params; /* [n_params] internal values, NaN where absent; NULL: never sampled (an enqueued trial) */
     size_t n_values;
-    const double *values;      /* COMPLETE, and PRUNED's last one */
-    int32_t last_step;         /* PRUNED and RUNNING: highest reported step, -1 where none */
-    double last_value;         /* its value */
-    double violation;          /* sum of the positive constraints */
-    json_t *fixed_params;      /* WAITING: Optuna's fixed_params, external values; else NULL */
+    const double *values; /* COMPLETE, and PRUNED's last one */
+    int32_t last_step;    /* PRUNED and RUNNING: highest reported step, -1 where none */
+    double last_value;    /* its value */
+    double violation;     /* sum of the positive constraints */
+    json_t *fixed_params; /* WAITING: Optuna's fixed_params, external values; else NULL */
     /* Ours only. */
     int64_t attempt;
-    int64_t retries;           /* retries spent */
+    int64_t retries;                /* retries spent */
     char lease[MESSAGE_LEASE_SIZE]; /* the newest lease; "" where none */
-    const char *worker;        /* or NULL */
+    const char *worker;             /* or NULL */
     struct store_request request;
     int64_t sampled_seq, asked_seq, finished_seq; /* 0: not yet */
     bool has_outcome;
-    unsigned char outcome[STORE_OUTCOME_SIZE];  /* hash of what was told, to know a repeated tell */
-    size_t n_points;           /* RUNNING, ours: its reports, ascending steps */
+    unsigned char outcome[STORE_OUTCOME_SIZE]; /* hash of what was told, to know a repeated tell */
+    size_t n_points;                           /* RUNNING, ours: its reports, ascending steps */
     const struct report_point *points;
 };
 
-/* Called on the reader's thread while the loop thread stays away from what they build; pointers live for the call.
- * study_begin() returns what the following trials are given as `study`; trials come in ascending number. */
+/* Called on the reader's thread while the loop thread stays away from what they build; pointers live for the
+ * call. study_begin() returns what the following trials are given as `study`; trials come in ascending
+ * number. */
 struct store_sink {
     void *user;
     void *(*study_begin)(void *user, const struct store_study *study);
@@ -82,36 +88,42 @@ struct store_sink {
     void (*study_end)(void *user, void *study);
 };
 
-/* ---------------------------------------------------------------------------------------------- changes */
+/* ---- changes ---- */
 
 enum store_change {
-    STORE_CREATE_STUDY, /* study.*: gives study_id. An existing name is STORE_EXISTS (Optuna made it beside us) */
-    STORE_CHANGE_STUDY, /* study.*: state and reason; spec and user_attrs where not NULL (attributes are merged) */
+    STORE_CREATE_STUDY, /* study.*: gives study_id. An existing name is STORE_EXISTS (Optuna made it beside
+                           us) */
+    STORE_CHANGE_STUDY, /* study.*: state and reason; spec and user_attrs where not NULL (attributes are
+                           merged) */
     STORE_DELETE_STUDY, /* the name is free when it is done; the rows go in slices afterwards */
-    STORE_CREATE_TRIAL, /* trial.*: an ask's new number (RUNNING), or an enqueued one (WAITING); gives trial_id */
+    STORE_CREATE_TRIAL, /* trial.*: an ask's new number (RUNNING), or an enqueued one (WAITING); gives
+                           trial_id */
     STORE_START_TRIAL,  /* trial.*: a WAITING or lapsed trial is handed out: RUNNING, new lease and attempt */
     STORE_REPORT,       /* report.* */
-    STORE_RELEASE_TRIAL,/* trial.*: a RUNNING trial is WAITING again (handed back, or to be tried again) */
-    STORE_FINISH_TRIAL, /* trial.*: COMPLETE, PRUNED or FAIL */
-    STORE_LOOK,         /* changes nothing: brings foreign trials, new ones and those in look.trial_ids */
+    STORE_RELEASE_TRIAL, /* trial.*: a RUNNING trial is WAITING again (handed back, or to be tried again) */
+    STORE_FINISH_TRIAL,  /* trial.*: COMPLETE, PRUNED or FAIL */
+    STORE_LOOK,          /* changes nothing: brings foreign trials, new ones and those in look.trial_ids */
 };
 
 enum store_result {
     STORE_DONE,
-    STORE_STRANGERS, /* CREATE_TRIAL: somebody else added trials first; not applied; they stand in `foreign` */
-    STORE_CONFLICT,  /* the row is no longer as memory has it (changed from outside); not applied; the row as it is now stands in
-                        `foreign`, nothing there where it is gone */
+    STORE_STRANGERS, /* CREATE_TRIAL: somebody else added trials first; not applied; they stand in `foreign`
+                      */
+    STORE_CONFLICT,  /* the row is no longer as memory has it (changed from outside); not applied; the row as
+                        it is now stands in  `foreign`, nothing there where it is gone */
     STORE_EXISTS,    /* CREATE_STUDY; not applied; a restart loads it */
-    STORE_AWAY,      /* not known to be applied, dropped; also all of this study's records behind one that failed */
-    STORE_REFUSED,   /* the database refuses this record itself; not applied; `detail` says why */
+    STORE_AWAY, /* not known to be applied, dropped; also all of this study's records behind one that failed
+                 */
+    STORE_REFUSED, /* the database refuses this record itself; not applied; `detail` says why */
 };
 
-/* Owned by whoever submits it, untouched and alive until `done`. What it points to is borrowed for as long. */
+/* Owned by whoever submits it, untouched and alive until `done`. What it points to is borrowed for as long.
+ */
 struct store_record {
     enum store_change change;
-    int64_t study_id;         /* 0 in CREATE_STUDY until done */
-    const char *uid;          /* of the study, always set; given to a study that had none */
-    int64_t seq;              /* committed with the change; rises within a study */
+    int64_t study_id;                          /* 0 in CREATE_STUDY until done */
+    const char *uid;                           /* of the study, always set; given to a study that had none */
+    int64_t seq;                               /* committed with the change; rises within a study */
     void (*done)(struct store_record *record); /* exactly once, never before store_submit() returns */
     void *user;
 
@@ -119,34 +131,36 @@ struct store_record {
         const char *name;
         size_t n_directions;
         const enum direction *directions;
-        const char *spec_json;  /* CHANGE: NULL leaves it */
+        const char *spec_json; /* CHANGE: NULL leaves it */
         const char *state;
-        const char *reason;     /* or NULL */
-        json_t *user_attrs;     /* or NULL */
+        const char *reason; /* or NULL */
+        json_t *user_attrs; /* or NULL */
     } study;
 
     struct {
-        int64_t trial_id;       /* given by CREATE */
-        int64_t number;         /* CREATE: provisional; done means that it is right */
-        enum trial_state from;  /* START, RELEASE, FINISH: the state the row must have */
-        enum trial_state state; /* the state it gets */
+        int64_t trial_id;          /* given by CREATE */
+        int64_t number;            /* CREATE: provisional; done means that it is right */
+        enum trial_state from;     /* START, RELEASE, FINISH: the state the row must have */
+        enum trial_state state;    /* the state it gets */
         const struct space *space; /* of params */
-        const double *params;   /* CREATE, START: rows to insert; NULL: none (they are there already, or not sampled yet) */
-        json_t *fixed_params;   /* CREATE of an enqueued trial; or NULL */
-        int64_t start_us;       /* CREATE RUNNING, START */
-        int64_t complete_us;    /* FINISH */
+        const double *params; /* CREATE, START: rows to insert; NULL: none (they are there already, or not
+                                 sampled yet) */
+        json_t *fixed_params; /* CREATE of an enqueued trial; or NULL */
+        int64_t start_us;     /* CREATE RUNNING, START */
+        int64_t complete_us;  /* FINISH */
         int64_t attempt, retries;
-        const char *lease;      /* "" clears it */
-        const char *worker;     /* or NULL */
+        const char *lease;  /* "" clears it */
+        const char *worker; /* or NULL */
         struct store_request request;
         int64_t sampled_seq, asked_seq, finished_seq; /* 0: leave */
         size_t n_values;
-        const double *values;   /* FINISH COMPLETE, PRUNED */
-        json_t *user_attrs;     /* CREATE, FINISH; or NULL */
+        const double *values; /* FINISH COMPLETE, PRUNED */
+        json_t *user_attrs;   /* CREATE, FINISH; or NULL */
         size_t n_constraints;
         const double *constraints;
-        const char *failure;    /* FINISH FAIL, RELEASE: the class, or NULL; stored as system attribute studyd:failure */
-        const char *reason;     /* with `failure`, or NULL */
+        const char *
+            failure; /* FINISH FAIL, RELEASE: the class, or NULL; stored as system attribute studyd:failure */
+        const char *reason; /* with `failure`, or NULL */
         bool has_outcome;
         unsigned char outcome[STORE_OUTCOME_SIZE];
     } trial;
@@ -155,7 +169,8 @@ struct store_record {
         int64_t trial_id;
         size_t n_points;
         const struct report_point *points;
-        bool removes_later;     /* first report of a new attempt: values of points[0].step and later steps go first */
+        bool removes_later; /* first report of a new attempt: values of points[0].step and later steps go
+                               first */
     } report;
 
     struct {
@@ -174,40 +189,41 @@ struct store_record {
     size_t size_bytes; /* in the queue, about */
 };
 
-/* --------------------------------------------------------------------------------------------- cold reads */
+/* ---- cold reads ---- */
 
 /* What is not kept in memory of one trial. */
 struct store_cold_trial {
     int64_t trial_id;
-    json_t *user_attrs;   /* object */
-    json_t *params;       /* trials that are not ours: {"name": value} as stored, external values; else NULL */
+    json_t *user_attrs; /* object */
+    json_t *params;     /* trials that are not ours: {"name": value} as stored, external values; else NULL */
     size_t n_points;
     struct report_point *points; /* ascending steps */
     size_t n_constraints;
-    double *constraints;  /* NULL where it has none */
-    char *failure;        /* class, or NULL */
-    char *reason;         /* or NULL */
+    double *constraints; /* NULL where it has none */
+    char *failure;       /* class, or NULL */
+    char *reason;        /* or NULL */
 };
 
 /* Owned by the caller until `done`. */
 struct store_read {
     int64_t study_id;
-    size_t n_trials;          /* at most 1,000 */
-    const int64_t *trial_ids; /* borrowed until done */
+    size_t n_trials;                       /* at most 1,000 */
+    const int64_t *trial_ids;              /* borrowed until done */
     void (*done)(struct store_read *read); /* exactly once, never before store_read_trials() returns */
     void *user;
     /* Results, freed after `done` returns. */
-    int error; /* 0; -1: the store is away */
+    int error;                       /* 0; -1: the store is away */
     struct store_cold_trial *trials; /* [n_trials], in the order asked for; a vanished one is all zero */
     struct store_read *next;
 };
 
-/* ------------------------------------------------------------------------------------------------ the store */
+/* ---- the store ---- */
 
 struct store_observer {
     void *user;
-    void (*standby)(void *user, const char *owner); /* another process owns the database ("host pid 123"); we wait */
-    void (*loaded)(void *user);  /* the sink has seen everything; from now on the store takes records */
+    void (*standby)(void *user,
+                    const char *owner); /* another process owns the database ("host pid 123"); we wait */
+    void (*loaded)(void *user); /* the sink has seen everything; from now on the store takes records */
     void (*away)(void *user, bool is_away, const char *why); /* the database went or came back */
     /* It will never work (refused login, wrong schema) or ownership was lost: `exit_code` for the process. */
     void (*failed)(void *user, int exit_code, const char *why);
@@ -215,19 +231,21 @@ struct store_observer {
 
 struct store;
 
-/* Parses the URL (sqlite:////path, mysql://user:password@host:port/db?unix_socket=…, mysql+pymysql://, mysql+mysqldb://).
- * `password` replaces the URL's where not NULL. Starts the threads. NULL with `problem` where the URL is not valid. */
+/* Parses the URL (sqlite:////path, mysql://user:password@host:port/db?unix_socket=…, mysql+pymysql://,
+ * mysql+mysqldb://). `password` replaces the URL's where not NULL. Starts the threads. NULL with `problem`
+ * where the URL is not valid. */
 [[nodiscard]] struct store *store_new(uv_loop_t *loop, const char *url, const char *password,
                                       const struct store_sink *sink, const struct store_observer *observer,
                                       struct problem *problem);
 /* Is the URL valid? Touches nothing. 0, or -1 with `problem`. */
 [[nodiscard]] int store_check_url(const char *url, struct problem *problem);
-/* Queues. 0; or -1 where the store is away or its queue is full: the record was not taken, `done` will not come. */
+/* Queues. 0; or -1 where the store is away or its queue is full: the record was not taken, `done` will not
+ * come. */
 [[nodiscard]] int store_submit(struct store *store, struct store_record *record);
 /* 0, or -1 where the store is away. */
 [[nodiscard]] int store_read_trials(struct store *store, struct store_read *read);
-/* Writes what is queued (for at most `grace_ms`, what is left comes back as STORE_AWAY), ends the threads, gives up the
- * lock, frees; `closed` comes last. No call after it. */
+/* Writes what is queued (for at most `grace_ms`, what is left comes back as STORE_AWAY), ends the threads,
+ * gives up the lock, frees; `closed` comes last. No call after it. */
 void store_close(struct store *store, int grace_ms, void (*closed)(void *user), void *user);
 /* "mysql://user@host/db" without the password, for logs and the status page. */
 const char *store_name(const struct store *store);

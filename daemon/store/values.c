@@ -26,7 +26,9 @@ void value_put(const struct sql *sql, struct buffer *out, double value)
         sql_put_double(sql, out, value);
         buffer_append_text(out, ",'FINITE'");
     } else {
-        buffer_append_text(out, isnan(value) ? "NULL,'NAN'" : value > 0 ? "NULL,'INF_POS'" : "NULL,'INF_NEG'");
+        buffer_append_text(out, isnan(value) ? "NULL,'NAN'"
+                                : value > 0  ? "NULL,'INF_POS'"
+                                             : "NULL,'INF_NEG'");
     }
 }
 

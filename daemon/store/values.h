@@ -12,8 +12,8 @@ double value_read(struct sql *sql, int column);
 /* "0.5,'FINITE'", "NULL,'INF_POS'" */
 void value_put(const struct sql *sql, struct buffer *out, double value);
 
-/* A trial's constraints: the list of Optuna 4 (attribute `constraints`), or one attribute each of Optuna 5 (`constraints:NAME`),
- * where list entries count as named "0", "1", ... A zeroed struct is empty. */
+/* A trial's constraints: the list of Optuna 4 (attribute `constraints`), or one attribute each of Optuna 5
+ * (`constraints:NAME`), where list entries count as named "0", "1", ... A zeroed struct is empty. */
 struct constraints {
     size_t n;
     char **names;

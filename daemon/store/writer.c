@@ -14,13 +14,15 @@
 
 #define MAX_BATCH_RECORDS 4096
 #define MAX_BATCH_BYTES (1u << 20)
-#define PING_MS 1000        /* the server closes a session of the writer that is silent for 4 s */
-#define OWN_MS 1000         /* between attempts to connect, or to get the lock */
-#define GARBAGE_ROUNDS 16   /* so often rows of deleted studies are removed while there is other work */
-#define CLOSING_MS 20       /* instead of the others while the store closes */
-#define HELD_MS 20          /* until a study that somebody else had locked is tried again */
-#define MAX_TRIES 3         /* of a batch that others are in the way of, before it is split */
-#define QUICK_ATTEMPTS 5    /* our own old session may still hold the lock: these come quickly, nobody is told */
+#define PING_MS 1000      /* the server closes a session of the writer that is silent for 4 s */
+#define OWN_MS 1000       /* between attempts to connect, or to get the lock */
+#define GARBAGE_ROUNDS 16 /* so often rows of deleted studies are removed while there is other work */
+#define CLOSING_MS 20     /* instead of the others while the store closes */
+#define HELD_MS 20        /* until a study that somebody else had locked is tried again */
+#define MAX_TRIES 3       /* of a batch that others are in the way of, before it is split */
+#define QUICK_ATTEMPTS                                                                   \
+    5 /* our own old session may still hold the lock: these come quickly, nobody is told \
+       */
 #define EXIT_FAILED 1
 #define EXIT_DATABASE 3
 
@@ -39,19 +41,20 @@ struct writer {
     bool has_served, is_away;
     /* Of the round under way. */
     struct id_set refused, held; /* studies */
-    bool is_idle;    /* nothing came of the last round: its records are all held */
-    bool is_careful; /* somebody had rows locked in the last round */
+    bool is_idle;                /* nothing came of the last round: its records are all held */
+    bool is_careful;             /* somebody had rows locked in the last round */
     unsigned rounds;
 };
 
-/* -------------------------------------------------------------------------------------------------- owning */
+/* ---- owning ---- */
 
 /* Until `ms` have passed or something happens. */
 static void wait_ms(struct store *store, unsigned ms)
 {
     uv_mutex_lock(&store->mutex);
     if (!store->has_failed)
-        uv_cond_timedwait(&store->writer_wakes, &store->mutex, (uint64_t)(store->is_closing ? CLOSING_MS : ms) * 1000000);
+        uv_cond_timedwait(&store->writer_wakes, &store->mutex,
+                          (uint64_t)(store->is_closing ? CLOSING_MS : ms) * 1000000);
     uv_mutex_unlock(&store->mutex);
 }
 
@@ -89,7 +92,8 @@ static bool note_failure(struct writer *writer)
     return true;
 }
 
-/* Somebody else has the lock: at first another studyd, later perhaps our own session that the server has not ended yet. */
+/* Somebody else has the lock: at first another studyd, later perhaps our own session that the server has not
+ * ended yet. */
 static void note_other(struct writer *writer, const char *who, char told[OWNER_WHO_SIZE], int attempt)
 {
     if (writer->has_served) {
@@ -109,8 +113,11 @@ static bool own(struct writer *writer)
         if (!writer->sql)
             writer->sql = sql_open(&writer->store->address, SQL_WRITER);
         switch (owner_take(&writer->owner, writer->sql, who)) {
-        case OWNER_MINE: return true;
-        case OWNER_OTHER: note_other(writer, who, told, attempt); break;
+        case OWNER_MINE:
+            return true;
+        case OWNER_OTHER:
+            note_other(writer, who, told, attempt);
+            break;
         case OWNER_DEPOSED:
             store_fail(writer->store, EXIT_FAILED, deposed);
             return false;
@@ -169,7 +176,7 @@ static bool load(struct writer *writer)
     return true;
 }
 
-/* ---------------------------------------------------------------------------------------------- committing */
+/* ---- committing ---- */
 
 static void finish(struct item *item, enum store_result result)
 {
@@ -177,7 +184,8 @@ static void finish(struct item *item, enum store_result result)
     item->state = ITEM_FINISHED;
 }
 
-/* Puts what is to be tried into `records`: the rest waits or falls with what stands before it in its study. */
+/* Puts what is to be tried into `records`: the rest waits or falls with what stands before it in its study.
+ */
 static size_t pick(struct writer *writer, struct item *items, size_t n, struct store_record **records)
 {
     size_t picked = 0;
@@ -220,7 +228,8 @@ static void settle(struct writer *writer, struct batch *batch, struct item *item
         }
         finish(&items[i], record->result);
         if (record->result == STORE_REFUSED) {
-            log_error("the database refuses a change study_id=%lld why=\"%s\"", (long long)record->study_id, record->detail);
+            log_error("the database refuses a change study_id=%lld why=\"%s\"", (long long)record->study_id,
+                      record->detail);
             if (record->study_id)
                 id_set_add(&writer->refused, record->study_id);
         }
@@ -228,8 +237,8 @@ static void settle(struct writer *writer, struct batch *batch, struct item *item
     batch_accept(batch, &writer->store->garbage);
 }
 
-/* Gets a new connection and tells by the number of committed batches whether the lost COMMIT happened. BATCH_LOST: the
- * store ends before there is one. */
+/* Gets a new connection and tells by the number of committed batches whether the lost COMMIT happened.
+ * BATCH_LOST: the store ends before there is one. */
 static enum batch_outcome recover(struct writer *writer, const struct batch *batch)
 {
     int64_t before = writer->owner.batch;
@@ -288,7 +297,7 @@ static bool commit(struct writer *writer, struct item *items, size_t n)
     return commit(writer, items, n / 2) && commit(writer, items + n / 2, n - n / 2);
 }
 
-/* --------------------------------------------------------------------------------------------------- queue */
+/* ---- queue ---- */
 
 /* Waits for records, but not for ever. */
 static size_t take(struct writer *writer, struct item *items)

@@ -25,7 +25,7 @@ struct cut_proxy {
     char path[64];
     char server_path[108];
     pthread_t thread;
-    int wake[2]; /* a byte makes the thread look at what is under the mutex */
+    int wake[2];                  /* a byte makes the thread look at what is under the mutex */
     struct pair pairs[MAX_PAIRS]; /* the thread's */
     int listener;                 /* the thread's; -1: closed */
 
@@ -83,7 +83,8 @@ static void accept_client(struct cut_proxy *proxy)
     require(connect(pair->server, (struct sockaddr *)&address, sizeof address) == 0);
 }
 
-/* Is this the statement, and what is to be cut? A packet: three bytes of length, a number, the command (3: query), text. */
+/* Is this the statement, and what is to be cut? A packet: three bytes of length, a number, the command (3:
+ * query), text. */
 static bool is_armed_for(struct cut_proxy *proxy, const char *bytes, size_t size, enum cut *cut)
 {
     pthread_mutex_lock(&proxy->mutex);

@@ -16,7 +16,7 @@
 #include "proto/memory.h"
 #include "tests/unit/store_harness.h"
 
-/* -------------------------------------------------------------------------------------------- what is loaded */
+/* ---- what is loaded ---- */
 
 static json_t *doubles_to_json(const double *values, size_t n)
 {
@@ -40,28 +40,29 @@ static json_t *points_to_json(const struct store_trial *trial)
 {
     json_t *points = json_array();
     for (size_t i = 0; i < trial->n_points; i++)
-        json_array_append_new(points, json_pack("[i,o]", (int)trial->points[i].step,
-                                                json_from_double(trial->points[i].value)));
+        json_array_append_new(
+            points, json_pack("[i,o]", (int)trial->points[i].step, json_from_double(trial->points[i].value)));
     return points;
 }
 
 static json_t *trial_to_json(const struct store_trial *trial)
 {
-    return json_pack("{s:I,s:s,s:b,s:I,s:I,s:o,s:o,s:i,s:o,s:o,s:O?,s:I,s:I,s:s,s:s?,s:o,s:I,s:I,s:I,s:o,s:o,s:I}", //
-                     "number", (json_int_t)trial->number, "state", trial_state_names[trial->state],                //
-                     "is_ours", trial->is_ours, "start_us", (json_int_t)trial->start_us,                           //
-                     "complete_us", (json_int_t)trial->complete_us,                                                //
-                     "params", doubles_to_json(trial->params, trial->n_params),                                    //
-                     "values", doubles_to_json(trial->values, trial->n_values),                                    //
-                     "last_step", (int)trial->last_step, "last_value", json_from_double(trial->last_value),        //
-                     "violation", json_from_double(trial->violation), "fixed_params", trial->fixed_params,         //
-                     "attempt", (json_int_t)trial->attempt, "retries", (json_int_t)trial->retries,                 //
-                     "lease", trial->lease, "worker", trial->worker,                                               //
-                     "request", hex_to_json(trial->request.is_set, trial->request.bytes, STORE_REQUEST_SIZE),      //
-                     "sampled_seq", (json_int_t)trial->sampled_seq, "asked_seq", (json_int_t)trial->asked_seq,     //
-                     "finished_seq", (json_int_t)trial->finished_seq,                                              //
-                     "outcome", hex_to_json(trial->has_outcome, trial->outcome, STORE_OUTCOME_SIZE),               //
-                     "points", points_to_json(trial), "trial_id", (json_int_t)trial->trial_id);
+    return json_pack(
+        "{s:I,s:s,s:b,s:I,s:I,s:o,s:o,s:i,s:o,s:o,s:O?,s:I,s:I,s:s,s:s?,s:o,s:I,s:I,s:I,s:o,s:o,s:I}", //
+        "number", (json_int_t)trial->number, "state", trial_state_names[trial->state],                 //
+        "is_ours", trial->is_ours, "start_us", (json_int_t)trial->start_us,                            //
+        "complete_us", (json_int_t)trial->complete_us,                                                 //
+        "params", doubles_to_json(trial->params, trial->n_params),                                     //
+        "values", doubles_to_json(trial->values, trial->n_values),                                     //
+        "last_step", (int)trial->last_step, "last_value", json_from_double(trial->last_value),         //
+        "violation", json_from_double(trial->violation), "fixed_params", trial->fixed_params,          //
+        "attempt", (json_int_t)trial->attempt, "retries", (json_int_t)trial->retries,                  //
+        "lease", trial->lease, "worker", trial->worker,                                                //
+        "request", hex_to_json(trial->request.is_set, trial->request.bytes, STORE_REQUEST_SIZE),       //
+        "sampled_seq", (json_int_t)trial->sampled_seq, "asked_seq", (json_int_t)trial->asked_seq,      //
+        "finished_seq", (json_int_t)trial->finished_seq,                                               //
+        "outcome", hex_to_json(trial->has_outcome, trial->outcome, STORE_OUTCOME_SIZE),                //
+        "points", points_to_json(trial), "trial_id", (json_int_t)trial->trial_id);
 }
 
 static void *study_begin(void *user, const struct store_study *study)
@@ -70,10 +71,11 @@ static void *study_begin(void *user, const struct store_study *study)
     json_t *directions = json_array();
     for (size_t i = 0; i < study->n_directions; i++)
         json_array_append_new(directions, json_string(direction_names[study->directions[i]]));
-    json_t *json = json_pack("{s:I,s:s,s:o,s:s?,s:O?,s:s,s:s?,s:I,s:O,s:[]}", "study_id", (json_int_t)study->study_id, "uid",
-                             study->uid, "directions", directions, "spec", study->spec_json, "space", study->space,
-                             "state", study->state, "reason", study->reason, "seq", (json_int_t)study->seq, "user_attrs",
-                             study->user_attrs, "trials");
+    json_t *json =
+        json_pack("{s:I,s:s,s:o,s:s?,s:O?,s:s,s:s?,s:I,s:O,s:[]}", "study_id", (json_int_t)study->study_id,
+                  "uid", study->uid, "directions", directions, "spec", study->spec_json, "space",
+                  study->space, "state", study->state, "reason", study->reason, "seq", (json_int_t)study->seq,
+                  "user_attrs", study->user_attrs, "trials");
     json_object_set_new(harness->loaded, study->name, json);
     return json;
 }
@@ -95,7 +97,7 @@ json_t *harness_trial(struct harness *harness, const char *study, size_t index)
     return json_array_get(json_object_get(json_object_get(harness->loaded, study), "trials"), index);
 }
 
-/* ---------------------------------------------------------------------------------------------------- events */
+/* ---- events ---- */
 
 static void standby(void *user, const char *owner)
 {
@@ -158,7 +160,7 @@ void harness_reopen(struct harness *harness)
     harness_open(harness);
 }
 
-/* ---------------------------------------------------------------------------------------------- from outside */
+/* ---- from outside ---- */
 
 static struct sql *open_outside(const char *url)
 {
@@ -235,7 +237,7 @@ const char *harness_rows(struct harness *harness, int n_columns, const char *for
     return read_rows(harness, n_columns, text);
 }
 
-/* --------------------------------------------------------------------------------------- setup and teardown */
+/* ---- setup and teardown ---- */
 
 /* mysql://.../name?... with another database. */
 static void name_database(char *out, size_t size, const char *url, const char *name)
@@ -256,6 +258,8 @@ static void on_server(const char *format, const char *name)
     check(sql, format);
     sql_close(sql);
 }
+
+enum harness_kind harness_kinds[] = {HARNESS_SQLITE, HARNESS_MYSQL};
 
 int harness_setup(void **state)
 {
@@ -313,7 +317,7 @@ int harness_teardown(void **state)
     return result;
 }
 
-/* --------------------------------------------------------------------------------------------------- records */
+/* ---- records ---- */
 
 struct done {
     bool is_done;
@@ -390,7 +394,8 @@ struct store_record record_create_trial(int64_t study_id, int64_t number, const 
     return record;
 }
 
-struct store_record record_finish(int64_t study_id, int64_t trial_id, enum trial_state state, const double *value)
+struct store_record record_finish(int64_t study_id, int64_t trial_id, enum trial_state state,
+                                  const double *value)
 {
     struct store_record record = record_of(STORE_FINISH_TRIAL, study_id, 100 + trial_id);
     record.trial.trial_id = trial_id;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests of what others left: Optuna's studies are loaded, other versions and other programs' databases refused. */
+/* Unit tests of what others left: Optuna's studies are loaded, other versions and other programs' databases
+ * refused. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,7 +13,9 @@
 
 #include "tests/unit/store_harness.h"
 
-#define FLOAT_X "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": null, \"low\": 0.0, \"high\": %s, \"log\": false}}"
+#define FLOAT_X                                                                                       \
+    "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": null, \"low\": 0.0, \"high\": %s, " \
+    "\"log\": false}}"
 
 static struct harness *begin(void **state)
 {
@@ -38,29 +41,41 @@ static void assert_json(json_t *value, const char *expected)
     free(text);
 }
 
-/* A study of Optuna's: no spec, no uid; its space is each parameter's newest distribution in order of appearance. */
+/* A study of Optuna's: no spec, no uid; its space is each parameter's newest distribution in order of
+ * appearance. */
 static void test_optuna_study(void **state)
 {
     struct harness *harness = begin_with_tables(state);
     harness_sql(harness, "INSERT INTO studies (study_id, study_name) VALUES (7, 'theirs')");
-    harness_sql(harness, "INSERT INTO study_directions (study_id, objective, direction) VALUES (7, 0, 'MAXIMIZE')");
-    harness_sql(harness, "INSERT INTO trials (trial_id, number, study_id, state, datetime_start, datetime_complete) VALUES "
-                "(70, 0, 7, 'COMPLETE', '2026-11-23 10:11:12', '2026-11-23 10:11:13'), (71, 1, 7, 'RUNNING', "
-                "'2026-11-23 10:11:12', NULL), (72, 2, 7, 'WAITING', NULL, NULL), (73, 3, 7, 'FAIL', NULL, NULL)");
-    harness_sql(harness, "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES "
-                "(70, 'x', 0.25, '" FLOAT_X "'), (70, 'old', 1.0, '{\"name\": \"NoSuchDistribution\", \"attributes\": {}}'), "
-                "(71, 'c', 1, '{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [\"a\", NaN]}}'), "
-                "(71, 'x', 1.5, '" FLOAT_X "')", "1.0", "2.0");
-    harness_sql(harness, "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (70, 0, 0.5, 'FINITE')");
+    harness_sql(harness,
+                "INSERT INTO study_directions (study_id, objective, direction) VALUES (7, 0, 'MAXIMIZE')");
+    harness_sql(
+        harness,
+        "INSERT INTO trials (trial_id, number, study_id, state, datetime_start, datetime_complete) VALUES "
+        "(70, 0, 7, 'COMPLETE', '2026-11-23 10:11:12', '2026-11-23 10:11:13'), (71, 1, 7, 'RUNNING', "
+        "'2026-11-23 10:11:12', NULL), (72, 2, 7, 'WAITING', NULL, NULL), (73, 3, 7, 'FAIL', NULL, NULL)");
+    harness_sql(harness,
+                "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES "
+                "(70, 'x', 0.25, '" FLOAT_X
+                "'), (70, 'old', 1.0, '{\"name\": \"NoSuchDistribution\", \"attributes\": {}}'), "
+                "(71, 'c', 1, '{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [\"a\", "
+                "NaN]}}'), "
+                "(71, 'x', 1.5, '" FLOAT_X "')",
+                "1.0", "2.0");
+    harness_sql(
+        harness,
+        "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (70, 0, 0.5, 'FINITE')");
     harness_sql(harness, "INSERT INTO trial_system_attributes (trial_id, `key`, value_json) VALUES "
-                "(70, 'constraints', '[1.0, -1.0]'), (70, 'constraints:late', '0.5'), (72, 'fixed_params', '{\"x\": 0.75}')");
+                         "(70, 'constraints', '[1.0, -1.0]'), (70, 'constraints:late', '0.5'), (72, "
+                         "'fixed_params', '{\"x\": 0.75}')");
     harness_open(harness);
     json_t *study = json_object_get(harness->loaded, "theirs");
     assert_json(json_object_get(study, "uid"), "\"\"");
     assert_json(json_object_get(study, "directions"), "[\"maximize\"]");
     assert_json(json_object_get(study, "spec"), "null");
-    assert_json(json_object_get(study, "space"), "{\"x\":{\"type\":\"float\",\"low\":0.0,\"high\":2.0},"
-                                                 "\"c\":{\"type\":\"categorical\",\"choices\":[\"a\",\"NaN\"]}}");
+    assert_json(json_object_get(study, "space"),
+                "{\"x\":{\"type\":\"float\",\"low\":0.0,\"high\":2.0},"
+                "\"c\":{\"type\":\"categorical\",\"choices\":[\"a\",\"NaN\"]}}");
     assert_json(json_object_get(harness_trial(harness, "theirs", 0), "params"), "[0.25,\"NaN\"]");
     assert_json(json_object_get(harness_trial(harness, "theirs", 0), "values"), "[0.5]");
     assert_json(json_object_get(harness_trial(harness, "theirs", 0), "violation"), "1.5");
@@ -73,15 +88,17 @@ static void test_optuna_study(void **state)
     assert_json(json_object_get(harness_trial(harness, "theirs", 3), "params"), "[\"NaN\",\"NaN\"]");
 }
 
-/* A study of Optuna's goes on under us: it gets a uid, its trials' parameters are not packed while there is no spec, and a
- * waiting one of its trials can be handed out. */
+/* A study of Optuna's goes on under us: it gets a uid, its trials' parameters are not packed while there is
+ * no spec, and a waiting one of its trials can be handed out. */
 static void test_optuna_study_goes_on(void **state)
 {
     struct harness *harness = begin_with_tables(state);
     static const double params[] = {0.1, 3, 2};
     harness_sql(harness, "INSERT INTO studies (study_id, study_name) VALUES (7, 'theirs')");
-    harness_sql(harness, "INSERT INTO study_directions (study_id, objective, direction) VALUES (7, 0, 'MINIMIZE')");
-    harness_sql(harness, "INSERT INTO trials (trial_id, number, study_id, state) VALUES (70, 0, 7, 'WAITING')");
+    harness_sql(harness,
+                "INSERT INTO study_directions (study_id, objective, direction) VALUES (7, 0, 'MINIMIZE')");
+    harness_sql(harness,
+                "INSERT INTO trials (trial_id, number, study_id, state) VALUES (70, 0, 7, 'WAITING')");
     harness_open(harness);
     struct store_record start = record_create_trial(7, 0, params);
     start.change = STORE_START_TRIAL;
@@ -90,14 +107,16 @@ static void test_optuna_study_goes_on(void **state)
     assert_int_equal(harness_do(harness, &start), STORE_DONE);
     struct store_record ask = record_create_trial(7, 1, params);
     assert_int_equal(harness_do(harness, &ask), STORE_DONE);
-    assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM studyd_trials WHERE params IS NULL"), "2");
+    assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM studyd_trials WHERE params IS NULL"),
+                        "2");
     harness_reopen(harness);
     json_t *study = json_object_get(harness->loaded, "theirs");
     assert_json(json_object_get(study, "uid"), "\"" TEST_UID "\"");
     assert_json(json_object_get(study, "seq"), "11");
     for (size_t i = 0; i < 2; i++) {
         assert_json(json_object_get(harness_trial(harness, "theirs", i), "is_ours"), "true");
-        assert_json(json_object_get(harness_trial(harness, "theirs", i), "params"), "[0.10000000000000001,3.0,2.0]");
+        assert_json(json_object_get(harness_trial(harness, "theirs", i), "params"),
+                    "[0.10000000000000001,3.0,2.0]");
         assert_json(json_object_get(harness_trial(harness, "theirs", i), "lease"), "\"" TEST_LEASE "\"");
     }
 
@@ -108,10 +127,12 @@ static void test_optuna_study_goes_on(void **state)
     assert_int_equal(harness_do(harness, &attach), STORE_DONE);
     ask = record_create_trial(7, 2, params);
     assert_int_equal(harness_do(harness, &ask), STORE_DONE);
-    assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM studyd_trials WHERE params IS NULL"), "2");
+    assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM studyd_trials WHERE params IS NULL"),
+                        "2");
     harness_reopen(harness);
     for (size_t i = 0; i < 3; i++)
-        assert_json(json_object_get(harness_trial(harness, "theirs", i), "params"), "[0.10000000000000001,3.0,2.0]");
+        assert_json(json_object_get(harness_trial(harness, "theirs", i), "params"),
+                    "[0.10000000000000001,3.0,2.0]");
 }
 
 static void assert_refused(struct harness *harness, const char *words)
@@ -128,7 +149,8 @@ static void test_other_version(void **state)
 {
     struct harness *harness = begin_with_tables(state);
     harness_sql(harness, "UPDATE alembic_version SET version_num='v2.6.0.a'");
-    assert_refused(harness, "schema v2.6.0.a, studyd needs v3.2.0.a (Optuna 3.2 to 5.0): upgrade it with `optuna storage upgrade`");
+    assert_refused(harness, "schema v2.6.0.a, studyd needs v3.2.0.a (Optuna 3.2 to 5.0): upgrade it with "
+                            "`optuna storage upgrade`");
 }
 
 /* So is another schema version without a revision. */
@@ -191,18 +213,12 @@ static void test_no_database(void **state)
     assert_refused(harness, "not a database");
 }
 
-static enum harness_kind sqlite = HARNESS_SQLITE, mysql = HARNESS_MYSQL;
-#define ON_BOTH(test)                                                                                          \
-    {#test " on SQLite", test, harness_setup, harness_teardown, &sqlite},                                       \
-    {                                                                                                          \
-        #test " on MySQL", test, harness_setup, harness_teardown, &mysql                                        \
-    }
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_optuna_study),  ON_BOTH(test_optuna_study_goes_on), ON_BOTH(test_other_version),
-        ON_BOTH(test_other_schema_version), ON_BOTH(test_other_program), ON_BOTH(test_half_made),
+        ON_BOTH(test_optuna_study),  ON_BOTH(test_optuna_study_goes_on),
+        ON_BOTH(test_other_version), ON_BOTH(test_other_schema_version),
+        ON_BOTH(test_other_program), ON_BOTH(test_half_made),
         ON_BOTH(test_no_access),     ON_BOTH(test_no_database),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

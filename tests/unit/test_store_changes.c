@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests of changes: each kind's rows as Optuna expects them, and that what is loaded is what was written. */
+/* Unit tests of changes: each kind's rows as Optuna expects them, and that what is loaded is what was
+ * written. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -65,7 +66,8 @@ static void test_schema(void **state)
     assert_string_equal(harness_value(harness, "SELECT schema_version FROM version_info"), "12");
 }
 
-/* A study: its row, directions in objective order, spec and uid as system attributes, user attributes in Python's JSON. */
+/* A study: its row, directions in objective order, spec and uid as system attributes, user attributes in
+ * Python's JSON. */
 static void test_create_study(void **state)
 {
     struct harness *harness = begin(state);
@@ -77,15 +79,22 @@ static void test_create_study(void **state)
     assert_int_equal(harness_do(harness, &record), STORE_DONE);
     json_decref(record.study.user_attrs);
 
-    assert_string_equal(harness_rows(harness, 2, "SELECT objective, direction FROM study_directions ORDER BY study_direction_id"),
-                        "0|MINIMIZE 1|MAXIMIZE");
-    assert_string_equal(harness_value(harness, "SELECT value_json FROM study_system_attributes WHERE `key`='studyd:spec'"),
-                        TEST_SPEC);
-    assert_string_equal(harness_value(harness, "SELECT value_json FROM study_system_attributes WHERE `key`='studyd:uid'"),
-                        "\"" TEST_UID "\"");
-    assert_string_equal(harness_value(harness, "SELECT value_json FROM study_user_attributes WHERE `key`='who'"),
-                        "\"\\u65e5\\\"\"");
-    assert_string_equal(harness_value(harness, "SELECT value_json FROM study_user_attributes WHERE `key`='list'"), "[1.0, null]");
+    assert_string_equal(
+        harness_rows(harness, 2,
+                     "SELECT objective, direction FROM study_directions ORDER BY study_direction_id"),
+        "0|MINIMIZE 1|MAXIMIZE");
+    assert_string_equal(
+        harness_value(harness, "SELECT value_json FROM study_system_attributes WHERE `key`='studyd:spec'"),
+        TEST_SPEC);
+    assert_string_equal(
+        harness_value(harness, "SELECT value_json FROM study_system_attributes WHERE `key`='studyd:uid'"),
+        "\"" TEST_UID "\"");
+    assert_string_equal(
+        harness_value(harness, "SELECT value_json FROM study_user_attributes WHERE `key`='who'"),
+        "\"\\u65e5\\\"\"");
+    assert_string_equal(
+        harness_value(harness, "SELECT value_json FROM study_user_attributes WHERE `key`='list'"),
+        "[1.0, null]");
 
     harness_reopen(harness);
     json_t *study = json_object_get(harness->loaded, "it's \\ \xe6\x97\xa5");
@@ -145,15 +154,19 @@ static void test_create_running(void **state)
     assert_int_equal(harness_do(harness, &record), STORE_DONE);
 
     assert_string_equal(harness_rows(harness, 2, "SELECT number, state FROM trials"), "0|RUNNING");
-    assert_string_equal(harness_value(harness, "SELECT distribution_json FROM trial_params WHERE param_name='x'"),
-                        "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": null, \"low\": 1e-08, \"high\": 1.0, "
-                        "\"log\": true}}");
-    assert_string_equal(harness_value(harness, "SELECT distribution_json FROM trial_params WHERE param_name='n'"),
-                        "{\"name\": \"IntDistribution\", \"attributes\": {\"log\": false, \"step\": 1, \"low\": 1, "
-                        "\"high\": 10}}");
-    assert_string_equal(harness_value(harness, "SELECT distribution_json FROM trial_params WHERE param_name='c'"),
-                        "{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [\"a\", \"b\", null]}}");
-    assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM trial_params WHERE param_value IN (0.1, 3, 2)"), "3");
+    assert_string_equal(
+        harness_value(harness, "SELECT distribution_json FROM trial_params WHERE param_name='x'"),
+        "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": null, \"low\": 1e-08, \"high\": 1.0, "
+        "\"log\": true}}");
+    assert_string_equal(
+        harness_value(harness, "SELECT distribution_json FROM trial_params WHERE param_name='n'"),
+        "{\"name\": \"IntDistribution\", \"attributes\": {\"log\": false, \"step\": 1, \"low\": 1, "
+        "\"high\": 10}}");
+    assert_string_equal(
+        harness_value(harness, "SELECT distribution_json FROM trial_params WHERE param_name='c'"),
+        "{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [\"a\", \"b\", null]}}");
+    assert_string_equal(
+        harness_value(harness, "SELECT COUNT(*) FROM trial_params WHERE param_value IN (0.1, 3, 2)"), "3");
 
     harness_reopen(harness);
     json_t *trial = harness_trial(harness, "s", 0);
@@ -180,7 +193,8 @@ static void test_absent_parameter(void **state)
     const double some[] = {-0.0, NAN, 1};
     struct store_record record = record_create_trial(study_id, 0, some);
     assert_int_equal(harness_do(harness, &record), STORE_DONE);
-    assert_string_equal(harness_value(harness, "SELECT param_name FROM trial_params ORDER BY param_id"), "x c");
+    assert_string_equal(harness_value(harness, "SELECT param_name FROM trial_params ORDER BY param_id"),
+                        "x c");
     harness_reopen(harness);
     assert_json(json_object_get(harness_trial(harness, "s", 0), "params"), "[0.0,\"NaN\",1.0]");
 }
@@ -233,10 +247,12 @@ static void test_finish_complete(void **state)
     json_decref(record.trial.user_attrs);
 
     assert_string_equal(harness_value(harness, "SELECT state FROM trials"), "COMPLETE");
-    assert_string_equal(harness_rows(harness, 3, "SELECT objective, value, value_type FROM trial_values"), "0|0.5|FINITE");
+    assert_string_equal(harness_rows(harness, 3, "SELECT objective, value, value_type FROM trial_values"),
+                        "0|0.5|FINITE");
     assert_string_equal(harness_rows(harness, 2, "SELECT `key`, value_json FROM trial_system_attributes"),
                         "constraints|[-1.5, 0.25, 2.0]");
-    assert_string_equal(harness_rows(harness, 2, "SELECT `key`, value_json FROM trial_user_attributes"), "rounds|311");
+    assert_string_equal(harness_rows(harness, 2, "SELECT `key`, value_json FROM trial_user_attributes"),
+                        "rounds|311");
     harness_reopen(harness);
     json_t *trial = harness_trial(harness, "s", 0);
     assert_string_equal(get_text(trial, "state"), "complete");
@@ -260,8 +276,9 @@ static void test_infinite_values(void **state)
             record_finish(study_id, create_trial(harness, study_id, i), TRIAL_COMPLETE, &infinite[i]);
         assert_int_equal(harness_do(harness, &record), STORE_DONE);
     }
-    assert_string_equal(harness_rows(harness, 2, "SELECT value, value_type FROM trial_values ORDER BY trial_id"),
-                        "NULL|INF_POS NULL|INF_NEG");
+    assert_string_equal(
+        harness_rows(harness, 2, "SELECT value, value_type FROM trial_values ORDER BY trial_id"),
+        "NULL|INF_POS NULL|INF_NEG");
     harness_reopen(harness);
     assert_json(json_object_get(harness_trial(harness, "s", 0), "values"), "[\"Infinity\"]");
     assert_json(json_object_get(harness_trial(harness, "s", 1), "values"), "[\"-Infinity\"]");
@@ -272,8 +289,16 @@ static void test_exact_doubles(void **state)
 {
     struct harness *harness = begin(state);
     int64_t study_id = create_study(harness);
-    static const double odd[] = {0.1 + 0.2, 1.7976931348623157e308, 5e-324, 2.2250738585072014e-308, 123456789.12345679, -1e22,
-                                 9007199254740993.0, 6.02214076e23, 1.0 / 3, -7.3177701707893310e+15};
+    static const double odd[] = {0.1 + 0.2,
+                                 1.7976931348623157e308,
+                                 5e-324,
+                                 2.2250738585072014e-308,
+                                 123456789.12345679,
+                                 -1e22,
+                                 9007199254740993.0,
+                                 6.02214076e23,
+                                 1.0 / 3,
+                                 -7.3177701707893310e+15};
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
         struct store_record record =
             record_finish(study_id, create_trial(harness, study_id, (int64_t)i), TRIAL_COMPLETE, &odd[i]);
@@ -281,12 +306,14 @@ static void test_exact_doubles(void **state)
     }
     harness_reopen(harness);
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
-        double value = json_real_value(json_array_get(json_object_get(harness_trial(harness, "s", i), "values"), 0));
+        double value =
+            json_real_value(json_array_get(json_object_get(harness_trial(harness, "s", i), "values"), 0));
         assert_memory_equal(&value, &odd[i], sizeof value);
     }
 }
 
-/* Reports are rows by step; NaN and infinities by their type; a running trial's are loaded, a pruned one's last. */
+/* Reports are rows by step; NaN and infinities by their type; a running trial's are loaded, a pruned one's
+ * last. */
 static void test_reports(void **state)
 {
     struct harness *harness = begin(state);
@@ -298,8 +325,9 @@ static void test_reports(void **state)
     record.report.n_points = 3;
     record.report.points = points;
     assert_int_equal(harness_do(harness, &record), STORE_DONE);
-    assert_string_equal(harness_rows(harness, 3, "SELECT step, intermediate_value, intermediate_value_type "
-                                                 "FROM trial_intermediate_values ORDER BY step"),
+    assert_string_equal(harness_rows(harness, 3,
+                                     "SELECT step, intermediate_value, intermediate_value_type "
+                                     "FROM trial_intermediate_values ORDER BY step"),
                         "10|0.75|FINITE 20|NULL|NAN 30|NULL|INF_POS");
     harness_reopen(harness);
     json_t *trial = harness_trial(harness, "s", 0);
@@ -317,14 +345,16 @@ static void test_reports(void **state)
     assert_json(json_object_get(trial, "values"), "[0.5]");
 }
 
-/* The first report of a new attempt removes that step and later ones, also in one batch with what it replaces. */
+/* The first report of a new attempt removes that step and later ones, also in one batch with what it
+ * replaces. */
 static void test_report_of_new_attempt(void **state)
 {
     struct harness *harness = begin(state);
     int64_t study_id = create_study(harness);
     int64_t trial_id = create_trial(harness, study_id, 0);
     static const struct report_point old[] = {{1, 0.1}, {2, 0.2}, {3, 0.3}}, new[] = {{2, 0.9}};
-    struct store_record first = record_of(STORE_REPORT, study_id, 50), second = record_of(STORE_REPORT, study_id, 51);
+    struct store_record first = record_of(STORE_REPORT, study_id, 50),
+                        second = record_of(STORE_REPORT, study_id, 51);
     first.report.trial_id = second.report.trial_id = trial_id;
     first.report.n_points = 3;
     first.report.points = old;
@@ -333,8 +363,10 @@ static void test_report_of_new_attempt(void **state)
     second.report.removes_later = true;
     harness_do_all(harness, (struct store_record *[]){&first, &second}, 2);
     assert_int_equal(second.result, STORE_DONE);
-    assert_string_equal(harness_rows(harness, 2, "SELECT step, intermediate_value FROM trial_intermediate_values ORDER BY step"),
-                        "1|0.1 2|0.9");
+    assert_string_equal(
+        harness_rows(harness, 2,
+                     "SELECT step, intermediate_value FROM trial_intermediate_values ORDER BY step"),
+        "1|0.1 2|0.9");
 }
 
 /* A trial that is handed back waits again; a failed one says why. */
@@ -429,7 +461,8 @@ static void assert_cold(struct store_read *read)
     *(bool *)read->user = true;
 }
 
-/* What is not kept in memory can be read: attributes, reports, constraints, failures; a trial that is gone is all zero. */
+/* What is not kept in memory can be read: attributes, reports, constraints, failures; a trial that is gone is
+ * all zero. */
 static void test_cold_read(void **state)
 {
     struct harness *harness = begin(state);
@@ -447,22 +480,18 @@ static void test_cold_read(void **state)
     record.trial.constraints = &constraint;
     record.trial.n_constraints = 1;
     assert_int_equal(harness_do(harness, &record), STORE_DONE);
-    harness_sql(harness, "INSERT INTO trial_user_attributes (trial_id, `key`, value_json) VALUES (%lld, 'a', '[1, NaN]')",
-                (long long)trial_id);
+    harness_sql(
+        harness,
+        "INSERT INTO trial_user_attributes (trial_id, `key`, value_json) VALUES (%lld, 'a', '[1, NaN]')",
+        (long long)trial_id);
 
     bool is_done = false;
     int64_t ids[] = {trial_id + 1000, trial_id};
-    struct store_read read = {.study_id = study_id, .n_trials = 2, .trial_ids = ids, .done = assert_cold, .user = &is_done};
+    struct store_read read = {
+        .study_id = study_id, .n_trials = 2, .trial_ids = ids, .done = assert_cold, .user = &is_done};
     assert_int_equal(store_read_trials(harness->store, &read), 0);
     harness_run_until(harness, is_done);
 }
-
-static enum harness_kind sqlite = HARNESS_SQLITE, mysql = HARNESS_MYSQL;
-#define ON_BOTH(test)                                                                                          \
-    {#test " on SQLite", test, harness_setup, harness_teardown, &sqlite},                                       \
-    {                                                                                                          \
-        #test " on MySQL", test, harness_setup, harness_teardown, &mysql                                        \
-    }
 
 int main(void)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests of what goes wrong around the store: strangers, conflicts, locks, lost connections, other owners. */
+/* Unit tests of what goes wrong around the store: strangers, conflicts, locks, lost connections, other
+ * owners. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -56,17 +57,23 @@ static int64_t create_trial(struct harness *harness, int64_t study_id, int64_t n
 /* As Optuna does it: a trial of nobody's, with a parameter of its own and one of the study's. */
 static int64_t add_foreign(struct harness *harness, int64_t study_id, int64_t number, const char *state)
 {
-    harness_sql(harness, "INSERT INTO trials (number, study_id, state, datetime_start) VALUES (%lld, %lld, '%s', "
-                "'2026-11-23 10:11:12')", (long long)number, (long long)study_id, state);
+    harness_sql(harness,
+                "INSERT INTO trials (number, study_id, state, datetime_start) VALUES (%lld, %lld, '%s', "
+                "'2026-11-23 10:11:12')",
+                (long long)number, (long long)study_id, state);
     int64_t trial_id = atoll(harness_value(harness, "SELECT MAX(trial_id) FROM trials"));
-    harness_sql(harness, "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES "
-                "(%lld, 'other', 1, '{\"name\": \"IntDistribution\", \"attributes\": {\"log\": false, \"step\": 1, \"low\": 1, "
-                "\"high\": 10}}'), (%lld, 'n', 7, '{\"name\": \"IntDistribution\", \"attributes\": {\"log\": false, "
-                "\"step\": 1, \"low\": 1, \"high\": 10}}')", (long long)trial_id, (long long)trial_id);
+    harness_sql(
+        harness,
+        "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES "
+        "(%lld, 'other', 1, '{\"name\": \"IntDistribution\", \"attributes\": {\"log\": false, \"step\": 1, "
+        "\"low\": 1, "
+        "\"high\": 10}}'), (%lld, 'n', 7, '{\"name\": \"IntDistribution\", \"attributes\": {\"log\": false, "
+        "\"step\": 1, \"low\": 1, \"high\": 10}}')",
+        (long long)trial_id, (long long)trial_id);
     return trial_id;
 }
 
-/* ------------------------------------------------------------------------------------------------ strangers */
+/* ---- strangers ---- */
 
 struct seen {
     size_t n_foreign;
@@ -112,7 +119,8 @@ static enum store_result see(struct harness *harness, struct store_record *recor
     return record->result;
 }
 
-/* Somebody else's trial takes the number: the ask is not applied, gets the trial, and works with the next number. */
+/* Somebody else's trial takes the number: the ask is not applied, gets the trial, and works with the next
+ * number. */
 static void test_strangers(void **state)
 {
     struct harness *harness = begin(state);
@@ -143,7 +151,8 @@ static void count_foreign(struct store_record *record)
     n_done++;
 }
 
-/* Two asks behind two strangers: both are turned away, the strangers are handed over once; a tell among them is applied. */
+/* Two asks behind two strangers: both are turned away, the strangers are handed over once; a tell among them
+ * is applied. */
 static void test_strangers_in_batch(void **state)
 {
     struct harness *harness = begin(state);
@@ -151,7 +160,8 @@ static void test_strangers_in_batch(void **state)
     int64_t trial_id = create_trial(harness, study_id, 0);
     add_foreign(harness, study_id, 1, "RUNNING");
     add_foreign(harness, study_id, 2, "RUNNING");
-    struct store_record first = record_create_trial(study_id, 1, params), second = record_create_trial(study_id, 2, params),
+    struct store_record first = record_create_trial(study_id, 1, params),
+                        second = record_create_trial(study_id, 2, params),
                         tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half);
     struct store_record *records[] = {&first, &tell, &second};
     n_done = n_handed = 0;
@@ -164,7 +174,8 @@ static void test_strangers_in_batch(void **state)
     assert_int_equal(second.result, STORE_STRANGERS);
     assert_int_equal(n_handed, 2);
     assert_int_equal(tell.result, STORE_DONE);
-    assert_string_equal(harness_value(harness, "SELECT state FROM trials ORDER BY number"), "COMPLETE RUNNING RUNNING");
+    assert_string_equal(harness_value(harness, "SELECT state FROM trials ORDER BY number"),
+                        "COMPLETE RUNNING RUNNING");
 }
 
 /* LOOK brings new foreign trials, and those asked for as they are now. */
@@ -192,10 +203,10 @@ static void test_look(void **state)
     assert_int_equal(harness_do(harness, &record), STORE_DONE);
 }
 
-/* ------------------------------------------------------------------------------------- conflicts and refusals */
+/* ---- conflicts and refusals ---- */
 
-/* A trial that somebody else finished meanwhile: not applied, and the row as it is now comes along; others in the batch go
- * through. */
+/* A trial that somebody else finished meanwhile: not applied, and the row as it is now comes along; others in
+ * the batch go through. */
 static void test_conflict(void **state)
 {
     struct harness *harness = begin(state);
@@ -211,7 +222,8 @@ static void test_conflict(void **state)
     assert_int_equal(tells[0].result, STORE_DONE);
     assert_int_equal(tells[1].result, STORE_CONFLICT);
     assert_int_equal(tells[2].result, STORE_DONE);
-    assert_string_equal(harness_value(harness, "SELECT state FROM trials ORDER BY number"), "COMPLETE FAIL COMPLETE");
+    assert_string_equal(harness_value(harness, "SELECT state FROM trials ORDER BY number"),
+                        "COMPLETE FAIL COMPLETE");
     assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM trial_values"), "2");
 
     struct store_record again = record_finish(study_id, ids[1], TRIAL_COMPLETE, &half);
@@ -244,7 +256,8 @@ static void test_reused_id(void **state)
 {
     struct harness *harness = begin(state);
     int64_t study_id = create_study(harness);
-    harness_sql(harness, "UPDATE study_system_attributes SET value_json='\"" OTHER_UID "\"' WHERE `key`='studyd:uid'");
+    harness_sql(harness,
+                "UPDATE study_system_attributes SET value_json='\"" OTHER_UID "\"' WHERE `key`='studyd:uid'");
     struct store_record ask = record_create_trial(study_id, 0, params);
     assert_int_equal(harness_do(harness, &ask), STORE_CONFLICT);
     assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM trials"), "0");
@@ -254,8 +267,8 @@ static void test_reused_id(void **state)
     assert_int_equal(json_integer_value(json_object_get(study, "seq")), 0);
 }
 
-/* A change that the database refuses: it alone is refused, with the database's words; what stood behind it in its study is
- * dropped, what stood before it and other studies' records go through. */
+/* A change that the database refuses: it alone is refused, with the database's words; what stood behind it in
+ * its study is dropped, what stood before it and other studies' records go through. */
 static void test_refused(void **state)
 {
     struct harness *harness = begin(state);
@@ -269,8 +282,10 @@ static void test_refused(void **state)
                         bad = record_finish(study_id, ids[1], TRIAL_COMPLETE, &half),
                         behind = record_finish(study_id, ids[2], TRIAL_COMPLETE, &half);
     /* Its value is there already: the unique key refuses a second one. */
-    harness_sql(harness, "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (%lld, 0, 1, 'FINITE')",
-                (long long)ids[1]);
+    harness_sql(
+        harness,
+        "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (%lld, 0, 1, 'FINITE')",
+        (long long)ids[1]);
     harness_do_all(harness, (struct store_record *[]){&before, &bad, &behind, &other}, 4);
     assert_int_equal(before.result, STORE_DONE);
     assert_int_equal(bad.result, STORE_REFUSED);
@@ -278,12 +293,13 @@ static void test_refused(void **state)
     assert_int_equal(behind.result, STORE_AWAY);
     assert_int_equal(other.result, STORE_DONE);
     assert_string_equal(harness_value(harness, "SELECT state FROM trials WHERE study_id=%lld ORDER BY number",
-                                      (long long)study_id), "COMPLETE RUNNING RUNNING");
+                                      (long long)study_id),
+                        "COMPLETE RUNNING RUNNING");
 
     assert_int_equal(harness_do(harness, &behind), STORE_DONE);
 }
 
-/* ---------------------------------------------------------------------------------------------------- locks */
+/* ---- locks ---- */
 
 /* Optuna holds a study's row: that study waits, in order, while another one goes on. */
 static void test_locked_study(void **state)
@@ -293,12 +309,15 @@ static void test_locked_study(void **state)
         skip(); /* it has one lock for all */
     int64_t study_id = create_study(harness), other_id = create_other_study(harness);
     int64_t trial_id = create_trial(harness, study_id, 0);
-    struct store_record ask = record_create_trial(study_id, 1, params), other = record_create_trial(other_id, 0, params),
+    struct store_record ask = record_create_trial(study_id, 1, params),
+                        other = record_create_trial(other_id, 0, params),
                         tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half);
     other.uid = OTHER_UID;
     harness_sql(harness, "START TRANSACTION");
-    assert_string_equal(harness_value(harness, "SELECT study_name FROM studies WHERE study_id=%lld FOR UPDATE",
-                                      (long long)study_id), "s");
+    assert_string_equal(harness_value(harness,
+                                      "SELECT study_name FROM studies WHERE study_id=%lld FOR UPDATE",
+                                      (long long)study_id),
+                        "s");
     ask.done = tell.done = done_and_see;
     is_done = false;
     assert_int_equal(store_submit(harness->store, &ask), 0);
@@ -338,7 +357,8 @@ static void test_locked_trial(void **state)
     tell.done = done_and_see;
     is_done = false;
     harness_sql(harness, "START TRANSACTION");
-    assert_string_equal(harness_value(harness, "SELECT number FROM trials WHERE trial_id=%lld FOR UPDATE", (long long)trial_id),
+    assert_string_equal(harness_value(harness, "SELECT number FROM trials WHERE trial_id=%lld FOR UPDATE",
+                                      (long long)trial_id),
                         "0");
     assert_int_equal(store_submit(harness->store, &tell), 0);
     assert_int_equal(harness_do(harness, &other), STORE_DONE);
@@ -346,7 +366,9 @@ static void test_locked_trial(void **state)
     harness_sql(harness, "ROLLBACK");
     harness_run_until(harness, is_done);
     assert_int_equal(tell.result, STORE_DONE);
-    assert_string_equal(harness_value(harness, "SELECT state FROM trials WHERE trial_id=%lld", (long long)trial_id), "COMPLETE");
+    assert_string_equal(
+        harness_value(harness, "SELECT state FROM trials WHERE trial_id=%lld", (long long)trial_id),
+        "COMPLETE");
 }
 
 /* Somebody writes to the SQLite file for long: changes wait until it is free. */
@@ -367,7 +389,7 @@ static void test_busy_file(void **state)
     assert_int_equal(ask.result, STORE_DONE);
 }
 
-/* --------------------------------------------------------------------------------------------- other owners */
+/* ---- other owners ---- */
 
 /* Another owner raised the epoch: the old one's change is rolled back and it says that it is over. */
 static void test_deposed(void **state)
@@ -406,9 +428,10 @@ static void test_standby(void **state)
     assert_int_equal(uv_loop_close(&second.loop), 0);
 }
 
-/* ---------------------------------------------------------------------------------------- lost connections */
+/* ---- lost connections ---- */
 
-/* The server ends the writer's session between batches: it is back before anybody notices, and what is asked is done once. */
+/* The server ends the writer's session between batches: it is back before anybody notices, and what is asked
+ * is done once. */
 static void test_killed_session(void **state)
 {
     struct harness *harness = begin(state);
@@ -463,8 +486,8 @@ static void let_server_write(struct harness *harness)
     harness_sql(harness, "SET GLOBAL read_only = 0");
 }
 
-/* The server takes no writes (a replica, say): the store is away until it does. An account with rights on its database alone
- * is all that studyd needs. */
+/* The server takes no writes (a replica, say): the store is away until it does. An account with rights on its
+ * database alone is all that studyd needs. */
 static void test_read_only_server(void **state)
 {
     struct harness *harness = *state;
@@ -475,7 +498,9 @@ static void test_read_only_server(void **state)
     snprintf(name, sizeof name, "studyd_test_%d", (int)getpid());
     snprintf(url, sizeof url, "mysql://%s:secret%s", name, at);
     harness_sql(harness, "CREATE USER %s@localhost IDENTIFIED BY 'secret'", name);
-    harness_sql(harness, "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, REFERENCES, INDEX ON %s.* TO %s@localhost", name, name);
+    harness_sql(harness,
+                "GRANT SELECT, INSERT, UPDATE, DELETE, CREATE, REFERENCES, INDEX ON %s.* TO %s@localhost",
+                name, name);
     strcpy(harness->url, url);
     harness_open(harness);
     assert_int_equal(create_study(harness), 1);
@@ -498,7 +523,8 @@ static void test_deposed_while_away(void **state)
     assert_non_null(strstr(harness->why, "another studyd"));
 }
 
-/* The connection is cut at a COMMIT, before the server sees it or before its answer: either way it is applied once. */
+/* The connection is cut at a COMMIT, before the server sees it or before its answer: either way it is applied
+ * once. */
 static void test_cut_at_commit(void **state)
 {
     struct harness *harness = *state;
@@ -517,7 +543,8 @@ static void test_cut_at_commit(void **state)
         assert_int_equal(harness_do(harness, &tell), STORE_DONE);
         assert_true(cut_proxy_has_cut(proxy));
     }
-    assert_string_equal(harness_rows(harness, 2, "SELECT number, state FROM trials ORDER BY trial_id"), "0|COMPLETE 1|COMPLETE");
+    assert_string_equal(harness_rows(harness, 2, "SELECT number, state FROM trials ORDER BY trial_id"),
+                        "0|COMPLETE 1|COMPLETE");
     assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM trial_values"), "2");
     assert_string_equal(harness_value(harness, "SELECT batch FROM studyd_owner"), "5");
     harness_reopen(harness);
@@ -525,7 +552,8 @@ static void test_cut_at_commit(void **state)
     cut_proxy_free(proxy);
 }
 
-/* The server cannot be reached: the store says so, takes nothing, keeps what was queued, and does it when the server is back. */
+/* The server cannot be reached: the store says so, takes nothing, keeps what was queued, and does it when the
+ * server is back. */
 static void test_away_and_back(void **state)
 {
     struct harness *harness = *state;
@@ -535,7 +563,8 @@ static void test_away_and_back(void **state)
     harness_open(harness);
     int64_t study_id = create_study(harness);
     cut_proxy_close(proxy);
-    struct store_record ask = record_create_trial(study_id, 0, params), other = record_create_trial(study_id, 1, params);
+    struct store_record ask = record_create_trial(study_id, 0, params),
+                        other = record_create_trial(study_id, 1, params);
     ask.done = done_and_see;
     is_done = false;
     assert_int_equal(store_submit(harness->store, &ask), 0);
@@ -551,9 +580,10 @@ static void test_away_and_back(void **state)
     cut_proxy_free(proxy);
 }
 
-/* ------------------------------------------------------------------------------------------------- deleting */
+/* ---- deleting ---- */
 
-/* A deleted study: its name is free at once, its rows go in slices, also after a restart; other studies stay. */
+/* A deleted study: its name is free at once, its rows go in slices, also after a restart; other studies stay.
+ */
 static void test_delete_study(void **state)
 {
     struct harness *harness = begin(state);
@@ -590,7 +620,8 @@ static void test_orphans(void **state)
     int64_t study_id = create_study(harness);
     create_trial(harness, study_id, 0);
     harness_close(harness);
-    static const char *const tables[] = {"trial_params", "trials", "study_directions", "study_system_attributes", "studies"};
+    static const char *const tables[] = {"trial_params", "trials", "study_directions",
+                                         "study_system_attributes", "studies"};
     for (size_t i = 0; i < 5; i++)
         harness_sql(harness, "DELETE FROM %s", tables[i]);
     harness_open(harness);
@@ -615,23 +646,20 @@ static void test_close_writes(void **state)
     assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM trials"), "1");
 }
 
-static enum harness_kind sqlite = HARNESS_SQLITE, mysql = HARNESS_MYSQL;
-#define ON_BOTH(test)                                                                                          \
-    {#test " on SQLite", test, harness_setup, harness_teardown, &sqlite},                                       \
-    {                                                                                                          \
-        #test " on MySQL", test, harness_setup, harness_teardown, &mysql                                        \
-    }
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_strangers),      ON_BOTH(test_strangers_in_batch), ON_BOTH(test_look),
-        ON_BOTH(test_conflict),       ON_BOTH(test_vanished),           ON_BOTH(test_reused_id),
-        ON_BOTH(test_refused),        ON_BOTH(test_locked_study),       ON_BOTH(test_locked_trial),
-        ON_BOTH(test_busy_file),      ON_BOTH(test_deposed),            ON_BOTH(test_standby),
-        ON_BOTH(test_killed_session), ON_BOTH(test_cut_at_commit),      ON_BOTH(test_away_and_back),
-        ON_BOTH(test_deposed_while_away), ON_BOTH(test_full_disk),      ON_BOTH(test_read_only_server),
-        ON_BOTH(test_delete_study),   ON_BOTH(test_orphans),            ON_BOTH(test_close_writes),
+        ON_BOTH(test_strangers),      ON_BOTH(test_strangers_in_batch),
+        ON_BOTH(test_look),           ON_BOTH(test_conflict),
+        ON_BOTH(test_vanished),       ON_BOTH(test_reused_id),
+        ON_BOTH(test_refused),        ON_BOTH(test_locked_study),
+        ON_BOTH(test_locked_trial),   ON_BOTH(test_busy_file),
+        ON_BOTH(test_deposed),        ON_BOTH(test_standby),
+        ON_BOTH(test_killed_session), ON_BOTH(test_cut_at_commit),
+        ON_BOTH(test_away_and_back),  ON_BOTH(test_deposed_while_away),
+        ON_BOTH(test_full_disk),      ON_BOTH(test_read_only_server),
+        ON_BOTH(test_delete_study),   ON_BOTH(test_orphans),
+        ON_BOTH(test_close_writes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

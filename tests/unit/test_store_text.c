@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests of the store's texts: URLs, times, literals, Python's JSON, Optuna's distributions and constraints. */
+/* Unit tests of the store's texts: URLs, times, literals, Python's JSON, Optuna's distributions and
+ * constraints. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +15,7 @@
 #include "daemon/store/sql_time.h"
 #include "daemon/store/values.h"
 
-/* ----------------------------------------------------------------------------------------------------- URLs */
+/* ---- URLs ---- */
 
 /* Optuna's URLs, percent-encoded parts and all; the name for people has no password. */
 static void test_address_mysql(void **state)
@@ -22,8 +23,10 @@ static void test_address_mysql(void **state)
     (void)state;
     struct sql_address address;
     struct problem problem = {0};
-    assert_int_equal(sql_address_read(&address, "mysql+pymysql://us%65r:p%40ss@db.example:3307/optuna?charset=utf8mb4",
-                                      NULL, &problem), 0);
+    assert_int_equal(sql_address_read(&address,
+                                      "mysql+pymysql://us%65r:p%40ss@db.example:3307/optuna?charset=utf8mb4",
+                                      NULL, &problem),
+                     0);
     assert_ptr_equal(address.driver, &sql_mysql);
     assert_string_equal(address.user, "user");
     assert_string_equal(address.password, "p@ss");
@@ -34,7 +37,8 @@ static void test_address_mysql(void **state)
     assert_string_equal(address.name, "mysql://user@db.example/optuna");
     sql_address_deinit(&address);
 
-    assert_int_equal(sql_address_read(&address, "mysql://root@/o?unix_socket=/run/my%20sql.sock", "given", &problem), 0);
+    assert_int_equal(
+        sql_address_read(&address, "mysql://root@/o?unix_socket=/run/my%20sql.sock", "given", &problem), 0);
     assert_string_equal(address.password, "given");
     assert_string_equal(address.socket, "/run/my sql.sock");
     assert_null(address.host);
@@ -68,9 +72,25 @@ static void test_address_invalid(void **state)
 {
     (void)state;
     static const char *const urls[] = {
-        "", "optuna", "postgresql://u@h/d", "mysql://", "mysql://u@h", "mysql://u@h/", "mysql://u@h:0/d", "mysql://u@h:99999/d",
-        "mysql://u@h:x/d", "mysql://u%zz@h/d", "mysql://u%00@h/d", "mysql://u@h/d?sslmode=on", "mysql://u@[::1/d",
-        "sqlite://", "sqlite:///", "sqlite://relative.db", "sqlite:///:memory:", "sqlit:///x", "mysqlx://u@h/d",
+        "",
+        "optuna",
+        "postgresql://u@h/d",
+        "mysql://",
+        "mysql://u@h",
+        "mysql://u@h/",
+        "mysql://u@h:0/d",
+        "mysql://u@h:99999/d",
+        "mysql://u@h:x/d",
+        "mysql://u%zz@h/d",
+        "mysql://u%00@h/d",
+        "mysql://u@h/d?sslmode=on",
+        "mysql://u@[::1/d",
+        "sqlite://",
+        "sqlite:///",
+        "sqlite://relative.db",
+        "sqlite:///:memory:",
+        "sqlit:///x",
+        "mysqlx://u@h/d",
     };
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         struct sql_address address;
@@ -82,7 +102,7 @@ static void test_address_invalid(void **state)
     }
 }
 
-/* --------------------------------------------------------------------------------------------------- times */
+/* ---- times ---- */
 
 /* Times of both databases, and back; what is no time is 0. */
 static void test_time(void **state)
@@ -104,7 +124,7 @@ static void test_time(void **state)
     assert_string_equal(text, "2026-11-23 10:11:12.000345");
 }
 
-/* ------------------------------------------------------------------------------------------------- literals */
+/* ---- literals ---- */
 
 /* Quotes are doubled and nothing else is special; a -0.0 never gets in. */
 static void test_literals(void **state)
@@ -137,11 +157,13 @@ static void test_upsert(void **state)
     BUFFER_AUTO struct buffer sqlite = {0};
     sql_put_upsert(&(struct sql){.driver = &sql_mysql}, &mysql, "k", columns);
     sql_put_upsert(&(struct sql){.driver = &sql_sqlite}, &sqlite, "k", columns);
-    assert_string_equal(buffer_text(&mysql), " ON DUPLICATE KEY UPDATE a=VALUES(a), b=COALESCE(VALUES(b), b)");
-    assert_string_equal(buffer_text(&sqlite), " ON CONFLICT(k) DO UPDATE SET a=excluded.a, b=COALESCE(excluded.b, b)");
+    assert_string_equal(buffer_text(&mysql),
+                        " ON DUPLICATE KEY UPDATE a=VALUES(a), b=COALESCE(VALUES(b), b)");
+    assert_string_equal(buffer_text(&sqlite),
+                        " ON CONFLICT(k) DO UPDATE SET a=excluded.a, b=COALESCE(excluded.b, b)");
 }
 
-/* ---------------------------------------------------------------------------------------------- Python's JSON */
+/* ---- Python's JSON ---- */
 
 static void assert_python(const char *text, enum optuna_json_floats floats, const char *expected)
 {
@@ -158,8 +180,12 @@ static void test_python_json(void **state)
 {
     (void)state;
     static const char *const same[] = {
-        "{\"a\": [1, 2.5, 1e-08, 1e+16, true, false, null], \"b\": {}}", "[]", "\"\\u65e5\\u672c \\ud83d\\ude00 \\u00e9\"",
-        "\"\\\"\\\\\\n\\r\\t\\b\\f\\u0000\\u001f/\x7f\"", "-12", "0.1",
+        "{\"a\": [1, 2.5, 1e-08, 1e+16, true, false, null], \"b\": {}}",
+        "[]",
+        "\"\\u65e5\\u672c \\ud83d\\ude00 \\u00e9\"",
+        "\"\\\"\\\\\\n\\r\\t\\b\\f\\u0000\\u001f/\x7f\"",
+        "-12",
+        "0.1",
     };
     for (size_t i = 0; i < sizeof same / sizeof *same; i++)
         assert_python(same[i], OPTUNA_JSON_STRINGS, same[i]);
@@ -194,24 +220,31 @@ static void assert_short(const char *text, const char *expected)
 static void test_read_distribution(void **state)
 {
     (void)state;
-    assert_short("{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": null, \"low\": 0.5, \"high\": 1.0, \"log\": true}}",
+    assert_short("{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": null, \"low\": 0.5, \"high\": "
+                 "1.0, \"log\": true}}",
                  "{\"type\":\"float\",\"low\":0.5,\"high\":1.0,\"log\":true}");
-    assert_short("{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": 0.25, \"low\": 0.0, \"high\": 1.0, \"log\": false}}",
+    assert_short("{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": 0.25, \"low\": 0.0, \"high\": "
+                 "1.0, \"log\": false}}",
                  "{\"type\":\"float\",\"low\":0.0,\"high\":1.0,\"step\":0.25}");
-    assert_short("{\"name\": \"IntDistribution\", \"attributes\": {\"log\": true, \"step\": 1, \"low\": 1, \"high\": 8}}",
+    assert_short("{\"name\": \"IntDistribution\", \"attributes\": {\"log\": true, \"step\": 1, \"low\": 1, "
+                 "\"high\": 8}}",
                  "{\"type\":\"int\",\"low\":1,\"high\":8,\"log\":true}");
-    assert_short("{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [\"a\", null, true, 1.5, NaN]}}",
+    assert_short("{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [\"a\", null, true, "
+                 "1.5, NaN]}}",
                  "{\"type\":\"categorical\",\"choices\":[\"a\",null,true,1.5,\"NaN\"]}");
     assert_short("{\"name\": \"UniformDistribution\", \"attributes\": {\"low\": 0.0, \"high\": 1.0}}",
                  "{\"type\":\"float\",\"low\":0.0,\"high\":1.0}");
     assert_short("{\"name\": \"LogUniformDistribution\", \"attributes\": {\"low\": 0.5, \"high\": 1.0}}",
                  "{\"type\":\"float\",\"low\":0.5,\"high\":1.0,\"log\":true}");
-    assert_short("{\"name\": \"DiscreteUniformDistribution\", \"attributes\": {\"low\": 0.0, \"high\": 1.0, \"q\": 0.5}}",
+    assert_short("{\"name\": \"DiscreteUniformDistribution\", \"attributes\": {\"low\": 0.0, \"high\": 1.0, "
+                 "\"q\": 0.5}}",
                  "{\"type\":\"float\",\"low\":0.0,\"high\":1.0,\"step\":0.5}");
-    assert_short("{\"name\": \"IntUniformDistribution\", \"attributes\": {\"low\": 1, \"high\": 9, \"step\": 2}}",
-                 "{\"type\":\"int\",\"low\":1,\"high\":9,\"step\":2}");
-    assert_short("{\"name\": \"IntLogUniformDistribution\", \"attributes\": {\"low\": 1, \"high\": 9, \"step\": 1}}",
-                 "{\"type\":\"int\",\"low\":1,\"high\":9,\"log\":true}");
+    assert_short(
+        "{\"name\": \"IntUniformDistribution\", \"attributes\": {\"low\": 1, \"high\": 9, \"step\": 2}}",
+        "{\"type\":\"int\",\"low\":1,\"high\":9,\"step\":2}");
+    assert_short(
+        "{\"name\": \"IntLogUniformDistribution\", \"attributes\": {\"low\": 1, \"high\": 9, \"step\": 1}}",
+        "{\"type\":\"int\",\"low\":1,\"high\":9,\"log\":true}");
     assert_short("{\"type\": \"int\", \"low\": 1, \"high\": 9}", "{\"type\":\"int\",\"low\":1,\"high\":9}");
     assert_short("{\"name\": \"OtherDistribution\", \"attributes\": {}}", "none");
     assert_short("[]", "none");
@@ -235,13 +268,17 @@ static void test_write_distribution(void **state)
 {
     (void)state;
     assert_written("{\"type\": \"float\", \"low\": 0, \"high\": 1, \"step\": 0.3}",
-                   "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": 0.3, \"low\": 0.0, \"high\": 0.9, \"log\": false}}");
-    assert_written("{\"type\": \"int\", \"low\": -5, \"high\": 1000000000000, \"step\": 1}",
-                   "{\"name\": \"IntDistribution\", \"attributes\": {\"log\": false, \"step\": 1, \"low\": -5, "
-                   "\"high\": 1000000000000}}");
-    assert_written("{\"type\": \"categorical\", \"choices\": [\"\xe6\x97\xa5\", \"NaN\", 1, 1.5, false, null]}",
-                   "{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [\"\\u65e5\", NaN, 1, 1.5, false, "
-                   "null]}}");
+                   "{\"name\": \"FloatDistribution\", \"attributes\": {\"step\": 0.3, \"low\": 0.0, "
+                   "\"high\": 0.9, \"log\": false}}");
+    assert_written(
+        "{\"type\": \"int\", \"low\": -5, \"high\": 1000000000000, \"step\": 1}",
+        "{\"name\": \"IntDistribution\", \"attributes\": {\"log\": false, \"step\": 1, \"low\": -5, "
+        "\"high\": 1000000000000}}");
+    assert_written(
+        "{\"type\": \"categorical\", \"choices\": [\"\xe6\x97\xa5\", \"NaN\", 1, 1.5, false, null]}",
+        "{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [\"\\u65e5\", NaN, 1, 1.5, "
+        "false, "
+        "null]}}");
 }
 
 /* Optuna 5's named constraints replace entries of Optuna 4's list; NaN and null count nothing. */
@@ -249,7 +286,8 @@ static void test_constraints(void **state)
 {
     (void)state;
     struct constraints constraints = {0};
-    json_t *list = optuna_json_parse("[1.5, -2.0, NaN, null]"), *one = optuna_json_parse("4.0"), *null = json_null();
+    json_t *list = optuna_json_parse("[1.5, -2.0, NaN, null]"), *one = optuna_json_parse("4.0"),
+           *null = json_null();
     constraints_take(&constraints, "constraints", null);
     assert_true(constraints_violation(&constraints) == 0);
     constraints_take(&constraints, "constraints", list);
@@ -269,8 +307,8 @@ int main(void)
         cmocka_unit_test(test_address_invalid),   cmocka_unit_test(test_time),
         cmocka_unit_test(test_literals),          cmocka_unit_test(test_upsert),
         cmocka_unit_test(test_python_json),       cmocka_unit_test(test_ascii),
-        cmocka_unit_test(test_read_distribution),
-        cmocka_unit_test(test_write_distribution), cmocka_unit_test(test_constraints),
+        cmocka_unit_test(test_read_distribution), cmocka_unit_test(test_write_distribution),
+        cmocka_unit_test(test_constraints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
