@@ -25,8 +25,7 @@
 #define STORE_REQUEST_SIZE 32
 #define STORE_OUTCOME_SIZE 16
 
-/* What a client's request_id leaves in a trial's row: a hash of the id (16 bytes) and of the request's body
- * (16). */
+/* What request_ids leave in a trial's row; opaque to the store (daemon/study/requests.h). */
 struct store_request {
     bool is_set;
     unsigned char bytes[STORE_REQUEST_SIZE];

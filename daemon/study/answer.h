@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Answers on their way out: they are collected, and delivered at the end of a turn, so that no call is answered within itself. */
+/* Answers on their way out: they are collected, and delivered at the end of a turn, so that no call is
+ * answered within itself. */
 #pragma once
 
 #include <stdbool.h>

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Asks. An ask waits until there is something to give, then for its drafts to be committed, then it is answered:
+ * Asks. One waits until there is something to give, then until its drafts are committed:
  *
- *   begin --> [waits behind a repeated request] --> waits in the list --> has drafts on their way --> answered
- *                                                         |  ^                    |
- *                                  time is up, no state   |  +--------------------+  all were lost to somebody else
- *                                  to wait in: answered <-+
+ *   begin --> waits in the list --> has drafts on their way --> answered
+ *     |           |         ^                 |                   ^  ^
+ *     |           |         +-----------------+                   |  |
+ *     |           |           all were lost to others             |  |
+ *     |           +-- time is up, or nothing left to wait for ----+  |
+ *     +-- repeated: waits for the first with its request_id ---------+
  */
 #include "daemon/study/ask.h"
 
@@ -23,27 +25,27 @@
 struct ask {
     struct answer answer;
     struct studies *studies;
-    struct study *study;     /* NULL: of all */
-    struct ask_call *call;   /* NULL once it is answered */
+    struct study *study;       /* NULL: of all */
+    struct ask_call *call;     /* NULL once it is answered */
     struct ask *next, *before; /* in the list of those who wait */
     bool is_waiting, has_waited;
     uint64_t arrival;
-    int64_t until_ms;        /* it waits no longer */
-    struct timer timer;      /* until_ms; with drafts under way the limit for an answer */
-    char *worker;            /* owned */
+    int64_t until_ms;   /* it waits no longer */
+    struct timer timer; /* until_ms; with drafts under way the limit for an answer */
+    char *worker;       /* owned */
     int64_t count;
-    json_t *runners;         /* owned; or NULL */
+    json_t *runners; /* owned; or NULL */
     unsigned char key[REQUEST_KEY_SIZE];
     bool has_key;
     struct requests *requests; /* where it is under way; or NULL */
     uint32_t request;
-    struct waiter waiter;    /* before the gate of the same request */
-    size_t n_drafts;         /* on their way */
+    struct waiter waiter; /* before the gate of the same request */
+    size_t n_drafts;      /* on their way */
     size_t n_offers;
     struct ask_offer *offers; /* owned, room for `count` at least */
 };
 
-/* ------------------------------------------------------------------------------------------- who waits */
+/* ---- who waits ---- */
 
 static struct ask_list *list_of(struct ask *ask)
 {
@@ -112,7 +114,7 @@ bool asks_are_waiting(const struct study *study)
     return first_waiting(study) != NULL;
 }
 
-/* ------------------------------------------------------------------------------------------- the answer */
+/* ---- the answer ---- */
 
 static void drop_offers(struct ask *ask)
 {
@@ -198,7 +200,7 @@ static void add_offer(struct ask *ask, const struct study *study, const struct t
     lease_put_text(trial, offer->lease);
 }
 
-/* -------------------------------------------------------------------------------------- states to wait in */
+/* ---- states to wait in ---- */
 
 /* The state that ends a wait at once, or NULL. */
 static const char *final_state(const struct study *study)
@@ -233,7 +235,8 @@ static void time_is_up(void *owner)
     struct ask *ask = owner;
     if (!ask->is_waiting)
         problem_set(&ask->call->problem, PROBLEM_STORE_AWAY, "",
-                    "the trials were not committed within %d s; they may be still: repeat the request with its request_id",
+                    "the trials were not committed within %d s; they may be still: repeat the request with "
+                    "its request_id",
                     ANSWER_LIMIT_MS / 1000);
     else if (studies_check_open(ask->studies, &ask->call->problem) == 0)
         ask->call->state = ask->study && ask->study->state == STUDY_PAUSED ? "paused" : "waiting";
@@ -275,7 +278,7 @@ void asks_stop(struct studies *studies)
         stop_list(&studies->by_name[i]->waiting, &problem);
 }
 
-/* ------------------------------------------------------------------------------------------------ giving */
+/* ---- giving ---- */
 
 static bool is_in_time(const struct study *study)
 {
@@ -353,8 +356,8 @@ static void give(struct ask *ask, struct study *study)
 void asks_serve(struct study *study)
 {
     struct ask *ask;
-    while (study->state == STUDY_RUNNING && study->is_usable && !study->studies->is_store_away && has_supply(study) &&
-           (ask = first_waiting(study))) {
+    while (study->state == STUDY_RUNNING && study->is_usable && !study->studies->is_store_away &&
+           has_supply(study) && (ask = first_waiting(study))) {
         if (ask->has_waited && ask->call->is_gone(ask->call)) {
             ask_answer_state(ask, "waiting");
         } else if (study->has_stored_spec) {
@@ -366,7 +369,7 @@ void asks_serve(struct study *study)
     }
 }
 
-/* -------------------------------------------------------------------------------------------- beginning */
+/* ---- beginning ---- */
 
 /* For an ask of all studies: who has something to give and runs least. */
 static struct study *choose_study(const struct ask *ask)
@@ -428,7 +431,8 @@ static void add_offers_again(struct ask *ask, struct study *study, uint32_t inde
     ask->offers = memory_resize(ask->offers, n_most, sizeof *ask->offers);
     for (uint32_t i = 0; i < request->n_numbers; i++) {
         struct trial *trial = trials_get(&study->trials, request->numbers[i]);
-        if (!trial || trial->ask_request != index || trial->state == TRIAL_WAITING || trial_is_reserved(trial))
+        if (!trial || trial->ask_request != index || trial->state == TRIAL_WAITING ||
+            trial_is_reserved(trial))
             continue;
         if (trial->stage == STAGE_HELD || trial->stage == STAGE_LAPSED)
             lease_renew(study, trial);
@@ -436,8 +440,8 @@ static void add_offers_again(struct ask *ask, struct study *study, uint32_t inde
     }
 }
 
-/* Is it answered now, or does it wait for the first with its id? Else the trials that the request has brought here, if any,
- * are among the ask's offers. */
+/* Is it answered now, or does it wait for the first with its id? Else the trials that the request has brought
+ * here, if any, are among the ask's offers. */
 static bool is_known(struct ask *ask, struct study *study, struct requests *requests)
 {
     uint32_t index = requests_find(requests, ask->key);
@@ -458,8 +462,8 @@ static bool is_known(struct ask *ask, struct study *study, struct requests *requ
     return true;
 }
 
-/* Has this request brought trials that it still holds, or is it under way? An ask of all studies may have been given trials
- * of any. One whose trials were all handed on is as good as new. */
+/* Has this request brought trials that it still holds, or is it under way? An ask of all studies may have
+ * been given trials of any. One whose trials were all handed on is as good as new. */
 static bool is_repeated(struct ask *ask)
 {
     struct studies *studies = ask->studies;

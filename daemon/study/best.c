@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The best trial, or the Pareto front: whoever is not dominated; of equal ones a single objective keeps the lowest number. */
+/* The best trial, or the Pareto front: whoever is not dominated; of equal ones a single objective keeps the
+ * lowest number. */
 #include "daemon/study/best.h"
 
 #include <stdlib.h>
@@ -37,7 +38,8 @@ static bool beats(const struct spec *spec, const struct trial *a, const struct t
 {
     if (dominates(spec, values(spec, a), values(spec, b)))
         return true;
-    return spec->n_directions == 1 && !dominates(spec, values(spec, b), values(spec, a)) && a->number < b->number;
+    return spec->n_directions == 1 && !dominates(spec, values(spec, b), values(spec, a)) &&
+           a->number < b->number;
 }
 
 static void insert(struct best *best, int64_t number)
@@ -52,7 +54,8 @@ static void insert(struct best *best, int64_t number)
     best->numbers[at] = number;
 }
 
-void best_add(struct best *best, const struct spec *spec, const struct trials *trials, const struct trial *trial)
+void best_add(struct best *best, const struct spec *spec, const struct trials *trials,
+              const struct trial *trial)
 {
     for (size_t i = 0; i < best->n_numbers; i++) {
         if (beats(spec, trials_get(trials, best->numbers[i]), trial))

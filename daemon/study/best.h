@@ -17,5 +17,6 @@ struct best {
 
 void best_deinit(struct best *best);
 /* A feasible COMPLETE trial has come. Costs O(front). */
-void best_add(struct best *best, const struct spec *spec, const struct trials *trials, const struct trial *trial);
+void best_add(struct best *best, const struct spec *spec, const struct trials *trials,
+              const struct trial *trial);
 bool best_has(const struct best *best, int64_t number);

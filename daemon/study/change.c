@@ -30,7 +30,8 @@ static void unlink_from(struct study *study, struct change *change)
         study->last_change = before;
 }
 
-/* The store's answer. Rows that Optuna wrote come with it; those of a conflict belong to whoever had the conflict. */
+/* The store's answer. Rows that Optuna wrote come with it; those of a conflict belong to whoever had the
+ * conflict. */
 static void change_done(struct store_record *record)
 {
     struct change *change = record->user;
@@ -77,10 +78,12 @@ void change_set_problem(const struct change *change, struct problem *problem)
     if (study->is_deleted)
         problem_set(problem, PROBLEM_NOT_FOUND, "", "study \"%s\" was deleted meanwhile", study->name);
     else if (change->record.result == STORE_REFUSED)
-        problem_set(problem, PROBLEM_STORE_REFUSED, "", "%s", *detail ? detail : "the database refused the change");
+        problem_set(problem, PROBLEM_STORE_REFUSED, "", "%s",
+                    *detail ? detail : "the database refused the change");
     else
-        problem_set(problem, PROBLEM_STORE_AWAY, "", "the change may or may not be stored%s%s; repeat the request",
-                    *detail ? ": " : "", detail);
+        problem_set(problem, PROBLEM_STORE_AWAY, "",
+                    "the change may or may not be stored%s%s; repeat the request", *detail ? ": " : "",
+                    detail);
 }
 
 void change_set_refused(struct problem *problem)

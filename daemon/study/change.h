@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Changes under way: records at the store, each with its study's next seq, settled when their result is known. */
+/* Changes under way: records at the store, each with its study's next seq, settled when their result is
+ * known. */
 #pragma once
 
 #include <stdbool.h>
@@ -18,8 +19,10 @@ struct change {
     void *owner;
 };
 
-/* 0; or -1 where the store does not take it: `settled` will not come. Gives the record seq, ids and `done`. */
-[[nodiscard]] int change_submit(struct change *change, struct study *study, void (*settled)(void *owner), void *owner);
+/* 0; or -1 where the store does not take it: `settled` will not come. Gives the record seq, ids and `done`.
+ */
+[[nodiscard]] int change_submit(struct change *change, struct study *study, void (*settled)(void *owner),
+                                void *owner);
 /* In settled(): is it committed (and the study still there)? */
 bool change_is_done(const struct change *change);
 /* In settled(), where it is not: what the client is told. */

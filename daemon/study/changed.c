@@ -40,7 +40,8 @@ void changed_add(struct changed *changed, const struct trials *trials, const str
 {
     make_room(changed, trials);
     size_t at = changed_find(changed, trial->seq);
-    memmove(&changed->entries[at + 1], &changed->entries[at], (changed->n_entries - at) * sizeof *changed->entries);
+    memmove(&changed->entries[at + 1], &changed->entries[at],
+            (changed->n_entries - at) * sizeof *changed->entries);
     changed->entries[at] = (struct changed_entry){trial->seq, trial->number};
     changed->n_entries++;
 }

@@ -2,8 +2,8 @@
 /*
  * Which trial changed when: what a `since` cursor reads.
  *
- * A log of (seq, number) in ascending seq. A trial's older entries stay behind as garbage, known by the trial's own seq
- * being another, until more than half of the log is garbage; then it is compacted.
+ * A log of (seq, number) in ascending seq. A trial's older entries stay behind as garbage, known by the
+ * trial's own seq being another, until more than half of the log is garbage; then it is compacted.
  */
 #pragma once
 

@@ -12,10 +12,10 @@ struct cold_read {
     struct store_read read;
     struct trials_call *call;
     struct study *study;
-    int64_t *numbers;               /* owned */
-    int64_t *trial_ids;             /* owned */
-    struct trial_view *views;       /* owned */
-    struct store_cold_trial *cold;  /* owned; what it points to is the store's, or an open trial's */
+    int64_t *numbers;              /* owned */
+    int64_t *trial_ids;            /* owned */
+    struct trial_view *views;      /* owned */
+    struct store_cold_trial *cold; /* owned; what it points to is the store's, or an open trial's */
 };
 
 static void cold_read_free(struct cold_read *cold_read)
@@ -71,7 +71,8 @@ static void read_done(struct store_read *read)
     struct study *study = cold_read->study;
     struct studies *studies = study->studies;
     if (study->is_deleted)
-        problem_set(&cold_read->call->problem, PROBLEM_NOT_FOUND, "", "study \"%s\" was deleted", study->name);
+        problem_set(&cold_read->call->problem, PROBLEM_NOT_FOUND, "", "study \"%s\" was deleted",
+                    study->name);
     else if (read->error)
         problem_set(&cold_read->call->problem, PROBLEM_STORE_AWAY, "", "the database cannot be reached");
     else
@@ -114,7 +115,8 @@ void study_read_trials(struct studies *studies, struct study *study, size_t n, c
     bool is_read = cold_read->read.n_trials && !studies->is_store_away;
     if (!is_read || studies->ports.read(studies->ports.user, &cold_read->read) < 0) {
         if (cold_read->read.n_trials)
-            problem_set(&call->problem, PROBLEM_STORE_AWAY, "", "the database cannot be reached; attributes lie only there");
+            problem_set(&call->problem, PROBLEM_STORE_AWAY, "",
+                        "the database cannot be reached; attributes lie only there");
         answer_give(&studies->answers, &cold_read->answer);
     }
     studies_end_call(studies);

@@ -21,11 +21,15 @@
 #include "proto/log.h"
 #include "proto/memory.h"
 
-const char *const study_state_names[] = {
-    [STUDY_RUNNING] = "running", [STUDY_PAUSED] = "paused", [STUDY_STOPPED] = "stopped", [STUDY_FINISHED] = "finished", NULL};
+const char *const study_state_names[] = {[STUDY_RUNNING] = "running",
+                                         [STUDY_PAUSED] = "paused",
+                                         [STUDY_STOPPED] = "stopped",
+                                         [STUDY_FINISHED] = "finished",
+                                         NULL};
 
 #define TO(state) (1u << STUDY_##state)
-/* What a PATCH may ask for. Out of FINISHED into RUNNING only with a larger budget; the daemon alone moves to FINISHED. */
+/* What a PATCH may ask for. Out of FINISHED into RUNNING only with a larger budget; the daemon alone moves to
+ * FINISHED. */
 static const unsigned legal_moves[] = {
     [STUDY_RUNNING] = TO(RUNNING) | TO(PAUSED) | TO(STOPPED),
     [STUDY_PAUSED] = TO(RUNNING) | TO(PAUSED) | TO(STOPPED),
@@ -34,7 +38,7 @@ static const unsigned legal_moves[] = {
 };
 #undef TO
 
-/* ---------------------------------------------------------------------------------------------- the budgets */
+/* ---- the budgets ---- */
 
 static double elapsed_s(const struct study *study)
 {
@@ -69,9 +73,10 @@ void control_start_clock(struct study *study)
     control_set_clock(study);
 }
 
-/* Is there nothing left to hand out, and nothing that could come back? Then `reason` says why. Trials that Optuna runs
- * are not waited for: it may never finish them. */
-static bool is_used_up(const struct study *study, int64_t max_trials, double max_seconds, char *reason, size_t size)
+/* Is there nothing left to hand out, and nothing that could come back? Then `reason` says why. Trials that
+ * Optuna runs are not waited for: it may never finish them. */
+static bool is_used_up(const struct study *study, int64_t max_trials, double max_seconds, char *reason,
+                       size_t size)
 {
     const int64_t *n_at = study->n_at_stage;
     if (n_at[STAGE_HELD] || n_at[STAGE_LAPSED] || n_at[STAGE_AGAIN] || study->n_drafts)
@@ -87,17 +92,18 @@ static bool is_used_up(const struct study *study, int64_t max_trials, double max
 int control_check_usable(const struct study *study, struct problem *problem)
 {
     if (!study->is_usable)
-        return problem_set(problem, PROBLEM_NO_SPACE, "", "nothing can be sampled in study \"%s\": %s", study->name,
-                           study->reason);
+        return problem_set(problem, PROBLEM_NO_SPACE, "", "nothing can be sampled in study \"%s\": %s",
+                           study->name, study->reason);
     if (!study->has_stored_spec && study->spec->space->n_params == 0)
-        return problem_set(problem, PROBLEM_NO_SPACE, "",
-                           "study \"%s\" was made by Optuna and has no trial that shows its search space; attach a spec "
-                           "with POST /v1/studies?exist_ok=true",
-                           study->name);
+        return problem_set(
+            problem, PROBLEM_NO_SPACE, "",
+            "study \"%s\" was made by Optuna and has no trial that shows its search space; attach a spec "
+            "with POST /v1/studies?exist_ok=true",
+            study->name);
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------------------- changing */
+/* ---- changing ---- */
 
 char *control_spec_json(const struct spec *spec)
 {
@@ -222,7 +228,8 @@ static int choose_state(struct op *op)
     if (name && (state < 0 || !(legal_moves[study->state] & 1u << state))) {
         op_fail(op, PROBLEM_INVALID, "state", "a %s study cannot become \"%.40s\"; it can be set %s",
                 study_state_names[study->state], name,
-                study->state == STUDY_FINISHED ? "stopped, or running with a larger budget" : "running, paused or stopped");
+                study->state == STUDY_FINISHED ? "stopped, or running with a larger budget"
+                                               : "running, paused or stopped");
         return -1;
     }
     if (study->state == STUDY_FINISHED && state == STUDY_RUNNING && is_over) {
@@ -273,12 +280,13 @@ static int check_budgets(const struct study_change *change, struct problem *prob
 {
     if (change->has_max_trials && change->max_trials != -1 &&
         (change->max_trials < 1 || change->max_trials > SPEC_MAX_TRIALS))
-        return problem_set(problem, PROBLEM_INVALID, "max_trials", "must be from 1 to %lld, or null for no limit",
-                           (long long)SPEC_MAX_TRIALS);
+        return problem_set(problem, PROBLEM_INVALID, "max_trials",
+                           "must be from 1 to %lld, or null for no limit", (long long)SPEC_MAX_TRIALS);
     if (change->has_max_seconds && change->max_seconds != -1 &&
         !(change->max_seconds >= SPEC_MIN_SECONDS && change->max_seconds <= SPEC_MAX_SECONDS))
-        return problem_set(problem, PROBLEM_INVALID, "max_seconds", "must be from %g to %g, or null for no limit",
-                           (double)SPEC_MIN_SECONDS, (double)SPEC_MAX_SECONDS);
+        return problem_set(problem, PROBLEM_INVALID, "max_seconds",
+                           "must be from %g to %g, or null for no limit", (double)SPEC_MIN_SECONDS,
+                           (double)SPEC_MAX_SECONDS);
     return 0;
 }
 
@@ -296,7 +304,7 @@ void study_change(struct studies *studies, struct study *study, const struct stu
     studies_end_call(studies);
 }
 
-/* ------------------------------------------------------------------------------------------------- deleting */
+/* ---- deleting ---- */
 
 static void delete_settled(void *owner)
 {
@@ -315,7 +323,8 @@ static void delete_begin(struct op *op)
         return;
     bool is_empty = study->trials.n_numbers == 0 && study->n_drafts == 0;
     if (!op->is_lenient && !is_empty && study->state != STUDY_STOPPED && study->state != STUDY_FINISHED) {
-        op_fail(op, PROBLEM_INVALID, "force", "study \"%s\" is %s and has trials; stop it first, or delete it with ?force=true",
+        op_fail(op, PROBLEM_INVALID, "force",
+                "study \"%s\" is %s and has trials; stop it first, or delete it with ?force=true",
                 study->name, study_state_names[study->state]);
         return;
     }
@@ -330,7 +339,7 @@ void study_delete(struct studies *studies, struct study *study, bool force, stru
     studies_end_call(studies);
 }
 
-/* ----------------------------------------------------------------------------------------- by itself: the end */
+/* ---- by itself: the end ---- */
 
 /* A study that could not be finished is looked at again, but not at once. */
 static void finish_settled(void *owner)
@@ -350,8 +359,8 @@ void control_check_finished(struct study *study)
 {
     struct studies *studies = study->studies;
     char reason[100];
-    if (study->state != STUDY_RUNNING || study->gate.is_shut || studies->is_store_away || !study->has_stored_spec ||
-        studies_now_ms(studies) < study->no_finish_before_ms ||
+    if (study->state != STUDY_RUNNING || study->gate.is_shut || studies->is_store_away ||
+        !study->has_stored_spec || studies_now_ms(studies) < study->no_finish_before_ms ||
         !is_used_up(study, study->spec->max_trials, study->spec->max_seconds, reason, sizeof reason))
         return;
     struct op *op = op_new_of_study(studies, study, NULL, NULL);
@@ -361,7 +370,7 @@ void control_check_finished(struct study *study)
         op_settle(op);
 }
 
-/* ------------------------------------------------------------------------------- by itself: the derived spec */
+/* ---- by itself: the derived spec ---- */
 
 static void spec_settled(void *owner)
 {

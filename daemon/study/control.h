@@ -15,12 +15,13 @@ void control_set_clock(struct study *study);
 [[nodiscard]] int control_check_usable(const struct study *study, struct problem *problem);
 /* Finishes the study where its budgets are used up and nothing is open. Called at the end of a turn. */
 void control_check_finished(struct study *study);
-/* Stores the derived spec of a study that Optuna made, before anything is sampled from it. Shuts the study's gate; nothing
- * happens where it is shut already, or the store takes no change. */
+/* Stores the derived spec of a study that Optuna made, before anything is sampled from it. Shuts the study's
+ * gate; nothing happens where it is shut already, or the store takes no change. */
 void control_store_spec(struct study *study);
 /* The study is no longer in the database: nothing of it can be reached any more. */
 void control_vanished(struct study *study);
 /* What a study stores of its spec. Free it. */
 char *control_spec_json(const struct spec *spec);
-/* For an op that changes a study: the state and reason as they are; shuts the gate. 0, or -1 where it was answered. */
+/* For an op that changes a study: the state and reason as they are; shuts the gate. 0, or -1 where it was
+ * answered. */
 [[nodiscard]] int control_submit(struct op *op, enum store_change change, void (*settled)(void *op));

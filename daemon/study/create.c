@@ -48,7 +48,7 @@ static void naming_end(struct studies *studies, const char *name)
     free(naming);
 }
 
-/* ---------------------------------------------------------------------------------------------------- new */
+/* ---- new ---- */
 
 static void create_settled(void *owner)
 {
@@ -67,7 +67,8 @@ static void create_settled(void *owner)
         op_answer(op);
     } else if (result == STORE_EXISTS) {
         op_fail(op, PROBLEM_EXISTS, "name",
-                "Optuna has created a study \"%s\" since studyd started; restart studyd to load it", study->name);
+                "Optuna has created a study \"%s\" since studyd started; restart studyd to load it",
+                study->name);
     } else {
         op_fail_change(op, &op->change);
     }
@@ -96,10 +97,10 @@ static void create(struct op *op)
     study_free(op->study);
 }
 
-/* ----------------------------------------------------------------------------------------------- existing */
+/* ---- existing ---- */
 
-/* The first key in which two specs differ that are not equal. A seed that was drawn is no difference, so the sampler is it
- * only where nothing else is. */
+/* The first key in which two specs differ that are not equal. A seed that was drawn is no difference, so the
+ * sampler is it only where nothing else is. */
 static const char *first_difference(const struct spec *a, const struct spec *b)
 {
     static const char *const keys[] = {"directions", "space",   "pruner",    "max_trials", "max_seconds",
@@ -159,7 +160,8 @@ static void meet_existing(struct op *op, struct study *study)
 {
     const char *name = study->name;
     if (!op->is_lenient) {
-        op_fail(op, PROBLEM_EXISTS, "name", "there is a study \"%s\" already; ?exist_ok=true accepts an equal one", name);
+        op_fail(op, PROBLEM_EXISTS, "name",
+                "there is a study \"%s\" already; ?exist_ok=true accepts an equal one", name);
     } else if (study->gate.is_shut) {
         op_wait(op, &study->gate);
     } else if (study->has_stored_spec && spec_equal(study->spec, op->spec)) {

@@ -20,7 +20,7 @@ static bool brings_number(const struct draft *draft)
     return draft->kind == DRAFT_NEW || draft->kind == DRAFT_ENQUEUE;
 }
 
-/* ------------------------------------------------------------------------------------------------- the lists */
+/* ---- the lists ---- */
 
 static void list_append(struct draft_list *list, struct draft *draft)
 {
@@ -74,7 +74,7 @@ static void list_insert_by_order(struct draft_list *list, struct draft *draft)
     list->n_drafts++;
 }
 
-/* -------------------------------------------------------------------------------------------- making, settling */
+/* ---- making, settling ---- */
 
 struct draft *draft_new(struct study *study, enum draft_kind kind, struct trial *trial)
 {
@@ -115,9 +115,10 @@ static void make_again(struct draft *draft)
     study_mark(draft->study);
 }
 
-/* ------------------------------------------------------------------------------------------- to the database */
+/* ---- to the database ---- */
 
-/* A row names the enqueue that made the trial, and the ask that has it now; so another ask's key always goes. */
+/* A row names the enqueue that made the trial, and the ask that has it now; so another ask's key always goes.
+ */
 static void put_request(struct draft *draft, struct store_record *record)
 {
     const struct study *study = draft->study;
@@ -195,7 +196,7 @@ static void submit(struct draft *draft)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------ into memory */
+/* ---- into memory ---- */
 
 static uint32_t remember_request(struct study *study, const unsigned char *key, int64_t number)
 {
@@ -267,7 +268,8 @@ static void apply(struct draft *draft)
     draft_put_requests(study, trial, &record->trial.request);
 }
 
-/* The row of a trial that was to be handed out is another one now; or, for a new number, the study's row is gone. */
+/* The row of a trial that was to be handed out is another one now; or, for a new number, the study's row is
+ * gone. */
 static void settle_conflict(struct draft *draft)
 {
     struct study *study = draft->study;
@@ -312,7 +314,7 @@ static void draft_settled(void *owner)
     }
 }
 
-/* ------------------------------------------------------------------------------------------------- the train */
+/* ---- the train ---- */
 
 void draft_queue(struct draft *draft)
 {
@@ -344,7 +346,8 @@ static int64_t next_number(const struct study *study)
 static void drop_beyond_budget(struct draft *draft)
 {
     struct problem problem = {0};
-    problem_set(&problem, PROBLEM_STUDY_STOPPED, "", "all %lld trials of the study are given out; raise max_trials first",
+    problem_set(&problem, PROBLEM_STUDY_STOPPED, "",
+                "all %lld trials of the study are given out; raise max_trials first",
                 (long long)draft->study->spec->max_trials);
     settle(draft, draft->kind == DRAFT_ENQUEUE ? DRAFT_FAILED : DRAFT_LOST, &problem);
 }

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Drafts: trials in the making, from the reservation of a number (or of a waiting trial) until the row is committed.
+ * Drafts: trials in the making, from the reservation of a number (or of a waiting trial) until the row is
+ * committed.
  *
- *      draft_queue                drafts_go                   sampled                  committed
- *   -------------> queue -----------------------> train ----------------> sent --------------------> memory
- *                    ^                              |                      |
- *                    +------------------------------+----------------------+   strangers took the number, or a draft
- *                             made again                                       ahead of it was not committed
+ *   draft_queue         drafts_go           sampled            committed
+ *   ----------> queue -------------> train ----------> sent -------------> memory
+ *                 ^                    |                |
+ *                 +--------------------+----------------+
+ *                   made again: strangers took the number, or
+ *                   a draft ahead of it was not committed
  *
- * Numbers are given when a train is made up, so they go to the store in ascending order without a gap. The train is sampled
- * in one job, each draft seeing those before it. When a sent draft is not committed, the train behind it is made
- * again, since it was numbered and sampled behind something that never was.
+ * Numbers are given when a train is made up, so they go to the store in ascending order without a gap. The
+ * train is sampled in one job, each draft seeing those before it. When a sent draft is not committed, the
+ * train behind it is made again, since it was numbered and sampled behind something that never was.
  */
 #pragma once
 
@@ -32,8 +34,8 @@ enum draft_fate {
 
 struct draft {
     struct change change;
-    struct draft *next;  /* in the list that it is in */
-    uint64_t order;      /* of arrival */
+    struct draft *next; /* in the list that it is in */
+    uint64_t order;     /* of arrival */
     struct study *study;
     enum draft_kind kind;
     /* Tells whoever wants the trial; the draft is freed afterwards. DONE: `trial`; FAILED: `problem`. */
@@ -44,9 +46,9 @@ struct draft {
     double *params;      /* owned, as a trial's; NULL: not sampled yet */
     int64_t sampled_seq;
     char lease[MESSAGE_LEASE_SIZE];
-    const char *worker;  /* borrowed; or NULL */
+    const char *worker;       /* borrowed; or NULL */
     const unsigned char *key; /* borrowed [REQUEST_KEY_SIZE]: of the ask's or enqueue's request_id; or NULL */
-    double *fixed;       /* ENQUEUE: owned [n_params], becomes the trial's; or NULL */
+    double *fixed;            /* ENQUEUE: owned [n_params], becomes the trial's; or NULL */
     json_t *fixed_params, *user_attrs; /* ENQUEUE: borrowed; or NULL */
 };
 
@@ -60,7 +62,8 @@ void draft_put_requests(struct study *study, struct trial *trial, const struct s
 bool drafts_have_number(const struct study *study);
 /* Makes up the next train where one is due. Called at the end of a turn. */
 void drafts_go(struct study *study);
-/* The train's job is done: `params` are its samples in the train's order, [n][n_params], those of ENQUEUE left out. */
+/* The train's job is done: `params` are its samples in the train's order, [n][n_params], those of ENQUEUE
+ * left out. */
 void drafts_sampled(struct study *study, const double *params);
 /* The study is deleted: whatever is not at the store fails. */
 void drafts_drop(struct study *study);

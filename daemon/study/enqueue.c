@@ -55,11 +55,13 @@ static int check(struct op *op)
     struct study *study = op->study;
     if (studies_check_open(op->studies, op->problem) < 0 || control_check_usable(study, op->problem) < 0) {
         op_answer(op);
-    } else if (study->state == STUDY_STOPPED || (study->state == STUDY_FINISHED && drafts_have_number(study))) {
+    } else if (study->state == STUDY_STOPPED ||
+               (study->state == STUDY_FINISHED && drafts_have_number(study))) {
         op_fail(op, PROBLEM_STUDY_STOPPED, "", "study \"%s\" is %s; set it running first", study->name,
                 study_state_names[study->state]);
     } else if (!drafts_have_number(study)) {
-        op_fail(op, PROBLEM_STUDY_STOPPED, "", "all %lld trials of the study are given out; raise max_trials first",
+        op_fail(op, PROBLEM_STUDY_STOPPED, "",
+                "all %lld trials of the study are given out; raise max_trials first",
                 (long long)study->spec->max_trials);
     } else if (study->has_stored_spec) {
         return 0;

@@ -10,13 +10,15 @@
 #include "proto/log.h"
 #include "proto/memory.h"
 
-/* What Optuna does has no seq in the database; here it takes the next one, so that a `since` cursor sees it. */
+/* What Optuna does has no seq in the database; here it takes the next one, so that a `since` cursor sees it.
+ */
 static int64_t next_seq(struct study *study)
 {
     return ++study->last_seq;
 }
 
-static void enter(struct study *study, struct trial *trial, enum trial_stage stage, const struct store_trial *row)
+static void enter(struct study *study, struct trial *trial, enum trial_stage stage,
+                  const struct store_trial *row)
 {
     struct history_trial finished = row_finished(row);
     if (stage == STAGE_OVER)
@@ -25,7 +27,8 @@ static void enter(struct study *study, struct trial *trial, enum trial_stage sta
         trial_move(study, trial, stage, next_seq(study));
 }
 
-/* Optuna starts waiting trials and finishes any; what else a row may say is as memory has it. What is over stays so. */
+/* Optuna starts waiting trials and finishes any; what else a row may say is as memory has it. What is over
+ * stays so. */
 static void change(struct study *study, struct trial *trial, const struct store_trial *row)
 {
     enum trial_stage stage = row_stage(row);
@@ -58,7 +61,7 @@ void foreign_take_in_all(struct study *study, const struct store_trial *rows, si
     }
 }
 
-/* ------------------------------------------------------------------------------------------------- looking */
+/* ---- looking ---- */
 
 struct look {
     struct change change;

@@ -2,8 +2,8 @@
 /*
  * A gate is shut while something is reserved, and those who come meanwhile wait before it in order.
  *
- * It opens when the change that shut it is known to be committed or dropped. Then the first in line looks at the world
- * again; if it reserves the thing in its turn, the others go on waiting.
+ * It opens when the change that shut it is known to be committed or dropped. Then the first in line looks at
+ * the world again; if it reserves the thing in its turn, the others go on waiting.
  */
 #pragma once
 

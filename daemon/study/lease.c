@@ -14,8 +14,8 @@ static int64_t lease_ms(const struct study *study)
     return (int64_t)(study->spec->lease_s * 1000);
 }
 
-/* HELD: the lease is over. LAPSED: failing it did not work, it is tried again. A reserved trial gets its lease anew when
- * it is known what became of the change. */
+/* HELD: the lease is over. LAPSED: failing it did not work, it is tried again. A reserved trial gets its
+ * lease anew when it is known what became of the change. */
 static void fire(void *owner)
 {
     struct trial_open *open = owner;

@@ -5,7 +5,8 @@
 #include "daemon/study/state.h"
 
 void lease_init_timer(struct trial_open *open);
-/* Starts the lease of a HELD trial afresh; a LAPSED one is held again. While the store is away nothing lapses. */
+/* Starts the lease of a HELD trial afresh; a LAPSED one is held again. While the store is away nothing
+ * lapses. */
 void lease_renew(struct study *study, struct trial *trial);
 /* The store is back, or everything was loaded: every open lease starts afresh. */
 void lease_renew_all(struct study *study);

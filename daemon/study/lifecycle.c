@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a trial moves from stage to stage. A move happens when its change is committed; until then the trial is where it was,
- * and reserved (its gate is shut).
+ * How a trial moves from stage to stage. A move happens when its change is committed; until then the trial is
+ * where it was, and reserved (its gate is shut).
  *
  *            ask                        tell
  *   ABSENT ------------------> HELD -------------> OVER
@@ -17,7 +17,8 @@
  *     | Optuna starts it                              |
  *     +--------> FOREIGN -----------------------------+   Optuna finishes it
  *
- * Optuna may take a waiting trial over, finish any open one, and delete the study's rows; a loaded trial comes from ABSENT.
+ * Optuna may take a waiting trial over, finish any open one, and delete the study's rows; a loaded trial
+ * comes from ABSENT.
  */
 #include "daemon/study/lifecycle.h"
 
@@ -106,7 +107,8 @@ static void list_open(struct study *study, struct trial *trial)
 {
     size_t at = find_open(study, trial->number);
     bool is_listed = at < study->n_open && study->open[at] == trial;
-    bool is_open = trial->stage != STAGE_ABSENT && trial->stage != STAGE_ENQUEUED && trial->stage != STAGE_OVER;
+    bool is_open =
+        trial->stage != STAGE_ABSENT && trial->stage != STAGE_ENQUEUED && trial->stage != STAGE_OVER;
     if (is_open && !is_listed)
         insert_open(study, at, trial);
     if (is_listed && !is_open)
@@ -116,7 +118,8 @@ static void list_open(struct study *study, struct trial *trial)
 /* Puts it among those to be handed out, where it belongs there. */
 static void list_to_hand_out(struct study *study, struct trial *trial)
 {
-    bool is_again = trial->stage == STAGE_AGAIN || (trial->stage == STAGE_LAPSED && trial_has_retries(study, trial));
+    bool is_again =
+        trial->stage == STAGE_AGAIN || (trial->stage == STAGE_LAPSED && trial_has_retries(study, trial));
     if (trial->is_in_heap || (!is_again && trial->stage != STAGE_ENQUEUED))
         return;
     number_heap_push(is_again ? &study->again : &study->enqueued, trial->number);
@@ -135,7 +138,8 @@ void trial_list_change(struct study *study, struct trial *trial, int64_t seq)
     changed_add(&study->changed, &study->trials, trial);
 }
 
-static void move_to(struct study *study, struct trial *trial, enum trial_stage stage, enum trial_state state, int64_t seq)
+static void move_to(struct study *study, struct trial *trial, enum trial_stage stage, enum trial_state state,
+                    int64_t seq)
 {
     require(legal_moves[trial->stage] & 1u << stage);
     if (trial->stage != STAGE_ABSENT) {
@@ -181,7 +185,8 @@ void trial_put_observed(const struct study *study, const struct trial *trial, do
 {
     const struct space *space = study->spec->space;
     for (size_t i = 0; i < space->n_params; i++) {
-        bool is_inside = trial->params && distribution_contains(&space->params[i].distribution, trial->params[i]);
+        bool is_inside =
+            trial->params && distribution_contains(&space->params[i].distribution, trial->params[i]);
         observed[i] = is_inside ? trial->params[i] : NAN;
     }
 }

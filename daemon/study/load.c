@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Filling memory with what the database holds. Runs on the store's reader thread while the loop thread stays away.
+ * Filling memory with what the database holds. Runs on the store's reader thread while the loop thread stays
+ * away.
  *
- * Finished trials enter the history in the order in which they finished (those of Optuna, which have no order, first), and
- * the list of changes likewise. What has no seq of its own there, or a newer one that its row does not tell (an open
- * trial), gets one behind the last: who follows the list sees it once more.
+ * Finished trials enter the history in the order in which they finished (those of Optuna, which have no
+ * order, first), and the list of changes likewise. What has no seq of its own there, or a newer one that its
+ * row does not tell (an open trial), gets one behind the last: who follows the list sees it once more.
  */
 #include "daemon/study/load.h"
 
@@ -36,7 +37,7 @@ struct loading {
     struct finished *finished; /* owned */
 };
 
-/* ----------------------------------------------------------------------------------------------- the spec */
+/* ---- the spec ---- */
 
 /* A spec of Optuna's own name would be refused as one that we create. */
 static struct spec *read_spec(const struct store_study *row, struct problem *problem)
@@ -99,7 +100,7 @@ static void *study_begin(void *user, const struct store_study *row)
     return loading;
 }
 
-/* ---------------------------------------------------------------------------------------------- the trials */
+/* ---- the trials ---- */
 
 static void add_finished(struct loading *loading, struct trial *trial, const struct store_trial *row)
 {

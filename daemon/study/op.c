@@ -42,7 +42,8 @@ static void deliver(void *owner)
 static void time_is_up(void *owner)
 {
     op_fail(owner, PROBLEM_STORE_AWAY, "",
-            "the change was not committed within %d s; it may be still: repeat the request", ANSWER_LIMIT_MS / 1000);
+            "the change was not committed within %d s; it may be still: repeat the request",
+            ANSWER_LIMIT_MS / 1000);
 }
 
 static void resume(void *owner)
@@ -184,11 +185,14 @@ void op_refuse_lease(struct op *op, const struct trial *trial)
 {
     long long number = trial->number;
     if (trial->stage == STAGE_OVER)
-        op_fail(op, PROBLEM_ALREADY_FINISHED, "lease", "trial %lld is finished (%s), told under another lease", number,
+        op_fail(op, PROBLEM_ALREADY_FINISHED, "lease",
+                "trial %lld is finished (%s), told under another lease", number,
                 trial_state_names[trial->state]);
     else if (trial->stage == STAGE_FOREIGN)
-        op_fail(op, PROBLEM_LEASE_SUPERSEDED, "lease", "trial %lld was started by Optuna and has no lease here", number);
+        op_fail(op, PROBLEM_LEASE_SUPERSEDED, "lease",
+                "trial %lld was started by Optuna and has no lease here", number);
     else
         op_fail(op, PROBLEM_LEASE_SUPERSEDED, "lease",
-                "this lease of trial %lld is not known, or the trial was handed on; ask for another one", number);
+                "this lease of trial %lld is not known, or the trial was handed on; ask for another one",
+                number);
 }

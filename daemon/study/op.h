@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Operations that end in one change: report, heartbeat, tell, enqueue on a trial; create, change, delete on a study.
+ * Operations that end in one change: report, heartbeat, tell, enqueue on a trial; create, change, delete on a
+ * study.
  *
- * An operation lives from its call until it is answered and its change is settled, whichever comes later: a call is
- * answered 503 when its change takes too long, and the change still counts when it is committed after all.
+ * An operation lives from its call until it is answered and its change is settled, whichever comes later: a
+ * call is answered 503 when its change takes too long, and the change still counts when it is committed after
+ * all.
  */
 #pragma once
 
@@ -12,36 +14,37 @@
 struct op {
     struct answer answer;
     struct studies *studies;
-    struct study *study;          /* NULL while it is being created */
-    struct trial_call *call;      /* of an operation on a trial, else NULL; not to be touched once the answer is given */
-    struct study_call *study_call; /* of one on a study; NULL where studyd itself acts: nobody waits for an answer */
+    struct study *study; /* NULL while it is being created */
+    /* One of the two, not to be touched once the answer is given; both NULL where studyd itself acts. */
+    struct trial_call *call;
+    struct study_call *study_call;
     struct problem *problem;      /* the call's */
     void (*begin)(struct op *op); /* looks at the world, and acts; again after it waited */
     struct waiter waiter;
-    struct timer timer;           /* the limit for an answer, from the first time it waits for whatever */
+    struct timer timer; /* the limit for an answer, from the first time it waits for whatever */
     bool is_delivered, is_under_way;
     struct change change;
 
     /* On a trial. */
-    struct trial *trial;           /* tell: reserved while under way */
+    struct trial *trial; /* tell: reserved while under way */
     char lease[MESSAGE_LEASE_SIZE];
-    struct report_message report;  /* copies, owned */
+    struct report_message report; /* copies, owned */
     struct tell_message tell;
     struct enqueue_message enqueue;
-    json_t *fixed_params;          /* owned: enqueue */
+    json_t *fixed_params;                /* owned: enqueue */
     unsigned char key[REQUEST_KEY_SIZE]; /* enqueue with a request_id */
-    uint32_t request;              /* the same, while it is under way: in the study's requests; else 0 */
+    uint32_t request; /* the same, while it is under way: in the study's requests; else 0 */
 
     /* On a study: what it is to become. */
-    struct spec *spec;             /* owned: create */
-    char *spec_json;               /* owned, as stored; or NULL */
+    struct spec *spec; /* owned: create */
+    char *spec_json;   /* owned, as stored; or NULL */
     enum study_state state;
-    char *reason;                  /* owned, or NULL */
-    json_t *user_attrs;            /* owned, or NULL */
-    struct study_change wanted;    /* change: as asked for; `state` is wanted_state */
-    char *wanted_state;            /* owned, or NULL */
-    bool is_lenient;               /* create: exist_ok; delete: force */
-    bool has_waited_for_spec;      /* enqueue */
+    char *reason;               /* owned, or NULL */
+    json_t *user_attrs;         /* owned, or NULL */
+    struct study_change wanted; /* change: as asked for; `state` is wanted_state */
+    char *wanted_state;         /* owned, or NULL */
+    bool is_lenient;            /* create: exist_ok; delete: force */
+    bool has_waited_for_spec;   /* enqueue */
 };
 
 /* Starts the call. The caller fills in the rest and calls begin(). */

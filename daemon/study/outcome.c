@@ -2,9 +2,10 @@
 /*
  * Hashes by which a repeated request is known.
  *
- * Two lanes of FNV-1a (64 bits) with different starts over the same bytes, each finished with MurmurHash3's mixer: 128
- * bits that are plenty against chance, and no defence against somebody who wants his own two tells to look alike. Every
- * part is preceded by its length, so that no two different messages give the same bytes; numbers go in as little-endian.
+ * Two lanes of FNV-1a (64 bits) with different starts over the same bytes, each finished with MurmurHash3's
+ * mixer: 128 bits that are plenty against chance, and no defence against somebody who wants his own two tells
+ * to look alike. Every part is preceded by its length, so that no two different messages give the same bytes;
+ * numbers go in as little-endian.
  */
 #include "daemon/study/outcome.h"
 
@@ -89,7 +90,8 @@ void outcome_hash(const struct tell_message *message, unsigned char outcome[STOR
     put_out(hash.lanes[1], outcome + 8);
 }
 
-void outcome_request_key(const char *request_id, const unsigned char *body_hash, unsigned char key[REQUEST_KEY_SIZE])
+void outcome_request_key(const char *request_id, const unsigned char *body_hash,
+                         unsigned char key[REQUEST_KEY_SIZE])
 {
     struct hash hash;
     hash_begin(&hash);

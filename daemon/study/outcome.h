@@ -12,4 +12,5 @@
 /* A hash of all that a tell says but its lease. */
 void outcome_hash(const struct tell_message *message, unsigned char outcome[STORE_OUTCOME_SIZE]);
 /* The key of a request_id with this body (`body_hash`: 16 bytes, the first 8 are taken). */
-void outcome_request_key(const char *request_id, const unsigned char *body_hash, unsigned char key[REQUEST_KEY_SIZE]);
+void outcome_request_key(const char *request_id, const unsigned char *body_hash,
+                         unsigned char key[REQUEST_KEY_SIZE]);

@@ -18,7 +18,8 @@ json_t *params_to_json(const struct space *space, const double *params)
     json_t *json = json_object();
     for (size_t i = 0; params && i < space->n_params; i++) {
         if (!isnan(params[i]))
-            json_object_set_new(json, space->params[i].name, value_to_json(&space->params[i].distribution, params[i]));
+            json_object_set_new(json, space->params[i].name,
+                                value_to_json(&space->params[i].distribution, params[i]));
     }
     return json;
 }
@@ -34,7 +35,8 @@ size_t params_from_enqueued(const struct space *space, json_t *json, double *par
         struct problem problem = {0};
         ptrdiff_t i = space_find(space, name);
         double number;
-        if (i >= 0 && distribution_value_from_json(&space->params[i].distribution, value, &number, name, &problem) == 0)
+        if (i >= 0 &&
+            distribution_value_from_json(&space->params[i].distribution, value, &number, name, &problem) == 0)
             params[i] = number;
         else
             n_left_out++;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Reports and heartbeats. A report is answered from memory; its points are queued for the database, at most one record of
- * a trial at a time, and whatever is left goes ahead of the trial's tell. A repeated step changes nothing (as in Optuna).
+ * Reports and heartbeats. A report is answered from memory; its points are queued for the database, at most
+ * one record of a trial at a time, and whatever is left goes ahead of the trial's tell. A repeated step
+ * changes nothing (as in Optuna).
  */
 #include "daemon/study/report.h"
 
@@ -17,7 +18,7 @@
 #include "daemon/study/tell.h"
 #include "proto/memory.h"
 
-/* ----------------------------------------------------------------------------------------- the points in memory */
+/* ---- the points in memory ---- */
 
 /* Index of the first point whose step is not lower. */
 static size_t find_step(const struct trial_open *open, int32_t step)
@@ -87,7 +88,8 @@ static bool has_points(const struct trial_open *open, const struct report_messag
     return true;
 }
 
-/* A new attempt begins where its first report says: what an earlier attempt reported from there on is gone. */
+/* A new attempt begins where its first report says: what an earlier attempt reported from there on is gone.
+ */
 static void cut(struct trial_open *open, int32_t step)
 {
     size_t n_points = find_step(open, step);
@@ -115,7 +117,7 @@ void report_load(struct trial *trial, const struct report_point *points, size_t 
         insert(trial->open, points[i], true);
 }
 
-/* --------------------------------------------------------------------------------------------- to the database */
+/* ---- to the database ---- */
 
 /* Points of one trial on their way. */
 struct parcel {
@@ -157,7 +159,8 @@ static void answer_prune(struct op *op, struct trial *trial, const struct change
     op_settle(op);
 }
 
-/* Memory follows a row that was changed from outside, unless a change of ours is under way that will find out itself. */
+/* Memory follows a row that was changed from outside, unless a change of ours is under way that will find out
+ * itself. */
 static void parcel_settled(void *owner)
 {
     struct parcel *parcel = owner;
@@ -198,7 +201,8 @@ static struct parcel *pack(struct trial *trial, int32_t step)
 }
 
 /* 0, also where there was nothing to send; or -1 where the store does not take it. */
-static int send_points(struct study *study, struct trial *trial, int32_t step, bool removes_later, struct op *op)
+static int send_points(struct study *study, struct trial *trial, int32_t step, bool removes_later,
+                       struct op *op)
 {
     struct parcel *parcel = pack(trial, step);
     parcel->change.record.report.removes_later = removes_later;
@@ -216,7 +220,8 @@ static int send_points(struct study *study, struct trial *trial, int32_t step, b
     return 0;
 }
 
-/* The new attempt's points go first, with the removal of the old one's, then any that came for lower steps. */
+/* The new attempt's points go first, with the removal of the old one's, then any that came for lower steps.
+ */
 static int send_all(struct study *study, struct trial *trial, struct op *op)
 {
     struct trial_open *open = trial->open;
@@ -236,14 +241,15 @@ int report_flush(struct study *study, struct trial *trial)
     return send_all(study, trial, NULL);
 }
 
-/* One parcel of a trial at a time: what comes meanwhile goes together. Where the store takes nothing now, it goes later. */
+/* One parcel of a trial at a time: what comes meanwhile goes together. Where the store takes nothing now, it
+ * goes later. */
 static void send_rest(struct study *study, struct trial *trial)
 {
     if (trial->open->n_parcels == 0)
         (void)!send_all(study, trial, NULL);
 }
 
-/* ------------------------------------------------------------------------------------------------- the calls */
+/* ---- the calls ---- */
 
 /* The trial, if this op's lease holds it, renewed; else NULL, and the call is answered or waits. */
 static struct trial *find_held(struct op *op)
@@ -299,8 +305,8 @@ static void report_begin(struct op *op)
     }
 }
 
-void study_report(struct studies *studies, struct study *study, int64_t number, const struct report_message *message,
-                  struct trial_call *call)
+void study_report(struct studies *studies, struct study *study, int64_t number,
+                  const struct report_message *message, struct trial_call *call)
 {
     struct op *op = op_new(studies, study, call, number, report_begin);
     snprintf(op->lease, sizeof op->lease, "%s", message->lease);
@@ -308,8 +314,9 @@ void study_report(struct studies *studies, struct study *study, int64_t number, 
     op->report.points = memory_array(message->n_points, sizeof *message->points);
     memcpy(op->report.points, message->points, message->n_points * sizeof *message->points);
     if (study->spec->n_directions > 1)
-        op_fail(op, PROBLEM_INVALID, "", "a study with several directions has no intermediate values: there is nothing "
-                                         "to report, a heartbeat renews the lease");
+        op_fail(op, PROBLEM_INVALID, "",
+                "a study with several directions has no intermediate values: there is nothing "
+                "to report, a heartbeat renews the lease");
     else
         report_begin(op);
     studies_end_call(studies);

@@ -124,8 +124,8 @@ void requests_begin(struct requests *requests, uint32_t index)
     gate_shut(request->gate);
 }
 
-/* Those who wait look again: they may find the trials, become the next to be under way, and end and be forgotten. So the
- * request is looked up anew behind them. */
+/* Those who wait look again: they may find the trials, become the next to be under way, and end and be
+ * forgotten. So the request is looked up anew behind them. */
 void requests_end(struct requests *requests, uint32_t index)
 {
     unsigned char key[REQUEST_KEY_SIZE];

@@ -2,8 +2,9 @@
 /*
  * Which trials a request_id has brought: the map that makes ask and enqueue repeatable.
  *
- * A request is known by the first half of its key (the id's hash), and is the same one where the second half (the body's
- * hash) is equal too. It stays as long as a trial's row carries it; before that, while it is under way.
+ * A request is known by the first half of its key (the id's hash), and is the same one where the second half
+ * (the body's hash) is equal too. It stays as long as a trial's row carries it; before that, while it is
+ * under way.
  *
  * A row has room for two keys: the enqueue that made the trial, and the ask that holds it (or did so last).
  */
@@ -19,10 +20,10 @@
 
 struct request {
     unsigned char key[REQUEST_KEY_SIZE];
-    uint32_t next;         /* of its bucket, or of the free ones */
+    uint32_t next; /* of its bucket, or of the free ones */
     uint32_t n_numbers;
-    int64_t *numbers;      /* owned; trials that were given to it; some may have been handed on since */
-    struct gate *gate;     /* owned; there while the first to come with this id is under way, and shut; else NULL */
+    int64_t *numbers;  /* owned; trials that were given to it; some may have been handed on since */
+    struct gate *gate; /* owned, shut: the first to come with this id is under way; else NULL */
 };
 
 /* Zeroed is empty. Requests are named by their index, which stays; 0 is none. */

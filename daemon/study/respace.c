@@ -13,7 +13,8 @@
 #include "proto/memory.h"
 #include "proto/require.h"
 
-struct spec *spec_derive(const char *name, size_t n_directions, const enum direction *directions, json_t *space)
+struct spec *spec_derive(const char *name, size_t n_directions, const enum direction *directions,
+                         json_t *space)
 {
     struct spec *spec = memory_new(sizeof *spec);
     struct problem problem = {0};
@@ -51,14 +52,17 @@ int study_check_respace(const struct study *study, const struct spec *spec, stru
     const struct spec *old = study->spec;
     if (old->n_directions != spec->n_directions ||
         memcmp(old->directions, spec->directions, spec->n_directions * sizeof *spec->directions) != 0)
-        return problem_set(problem, PROBLEM_EXISTS, "directions", "study \"%s\" exists with other directions", study->name);
+        return problem_set(problem, PROBLEM_EXISTS, "directions", "study \"%s\" exists with other directions",
+                           study->name);
     for (size_t i = 0; i < old->space->n_params; i++) {
         const struct space_param *param = &old->space->params[i];
         ptrdiff_t at = space_find(spec->space, param->name);
-        if (at >= 0 && !distribution_is_compatible(&param->distribution, &spec->space->params[at].distribution))
-            return problem_set(problem, PROBLEM_EXISTS, "space",
-                               "parameter \"%s\" of study \"%s\" has trials of another type, scale or other choices",
-                               param->name, study->name);
+        if (at >= 0 &&
+            !distribution_is_compatible(&param->distribution, &spec->space->params[at].distribution))
+            return problem_set(
+                problem, PROBLEM_EXISTS, "space",
+                "parameter \"%s\" of study \"%s\" has trials of another type, scale or other choices",
+                param->name, study->name);
     }
     return 0;
 }
@@ -79,7 +83,8 @@ static void respace_trial(struct study *study, const struct spec *spec, struct t
 {
     if (trial->params) {
         double *params = remap(study, spec, trial->params);
-        memcpy(params + spec->space->n_params, trial_values(study, trial), spec->n_directions * sizeof *params);
+        memcpy(params + spec->space->n_params, trial_values(study, trial),
+               spec->n_directions * sizeof *params);
         free(trial->params);
         trial->params = params;
     }

@@ -76,8 +76,9 @@ static void put_fixed(struct study *study, struct trial *trial, json_t *fixed_pa
     trial->open->fixed = trial_params_new(study);
     size_t n_left_out = params_from_enqueued(study->spec->space, fixed_params, trial->open->fixed);
     if (n_left_out)
-        log_warning("enqueued parameters outside the space are sampled instead study=\"%s\" number=%lld count=%zu",
-                    study->name, (long long)trial->number, n_left_out);
+        log_warning(
+            "enqueued parameters outside the space are sampled instead study=\"%s\" number=%lld count=%zu",
+            study->name, (long long)trial->number, n_left_out);
 }
 
 static void put_ours(struct study *study, struct trial *trial, const struct store_trial *row)

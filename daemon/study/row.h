@@ -5,7 +5,8 @@
 #include "daemon/sampler/history.h"
 #include "daemon/study/state.h"
 
-/* A new trial with all that its row says, ABSENT still: counts, lists and history come with the move to row_stage(). */
+/* A new trial with all that its row says, ABSENT still: counts, lists and history come with the move to
+ * row_stage(). */
 struct trial *row_make(struct study *study, const struct store_trial *row);
 /* Takes over the row's parameters, values and times. */
 void row_update(struct study *study, struct trial *trial, const struct store_trial *row);

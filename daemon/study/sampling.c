@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Suggestions on the sampler pool. A job has copies of all that it reads but the history, whose finished entries never
- * move, and the space; so nothing that the loop does meanwhile is seen by it.
+ * Suggestions on the sampler pool. A job has copies of all that it reads but the history, whose finished
+ * entries never move, and the space; so nothing that the loop does meanwhile is seen by it.
  */
 #include "daemon/study/sampling.h"
 
@@ -16,15 +16,15 @@
 struct sampling {
     struct sampler_job job;
     struct study *study;
-    const struct spec *spec;    /* borrowed */
-    struct sampler *sampler;    /* the study's, lent; made here where it has none */
-    struct sampler_view view;   /* `open` has room for the drafts */
-    struct sampler_open *open;  /* owned */
-    double *open_params;        /* owned */
+    const struct spec *spec;   /* borrowed */
+    struct sampler *sampler;   /* the study's, lent; made here where it has none */
+    struct sampler_view view;  /* `open` has room for the drafts */
+    struct sampler_open *open; /* owned */
+    double *open_params;       /* owned */
     size_t n_drafts;
-    int64_t *numbers;           /* owned [n_drafts] */
-    double *fixed;              /* owned [n_drafts][n_params], NaN where free */
-    double *params;             /* owned, the result */
+    int64_t *numbers; /* owned [n_drafts] */
+    double *fixed;    /* owned [n_drafts][n_params], NaN where free */
+    double *params;   /* owned, the result */
 };
 
 static void sampling_free(struct sampling *sampling)

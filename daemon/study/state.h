@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the room holds in memory: the studies, and what each of them consists of. Only files of this folder include it.
+ * What the room holds in memory: the studies, and what each of them consists of. Only files of this folder
+ * include it.
  *
- * Everything here belongs to the loop thread. While a suggestion is under way the sampler pool reads `spec->space`, the
- * entries of `history` that its view covers, and has `sampler` to itself.
+ * Everything here belongs to the loop thread. While a suggestion is under way the sampler pool reads
+ * `spec->space`, the entries of `history` that its view covers, and has `sampler` to itself.
  */
 #pragma once
 
@@ -46,14 +47,14 @@ struct study {
     char *name;
     struct spec *spec;
     bool has_stored_spec;
-    bool is_usable;         /* false: its spec cannot be read or stored; `reason` says why, and nothing may be asked */
+    bool is_usable; /* false: its spec cannot be read or stored; `reason` says why. Nothing is given out */
     enum study_state state;
     char *reason;
     json_t *user_attrs;
-    struct gate gate;       /* shut while a change of the study itself is under way */
+    struct gate gate;            /* shut while a change of the study itself is under way */
     int64_t no_finish_before_ms; /* finishing it has just failed */
 
-    int64_t last_seq;       /* given to a change, committed or not */
+    int64_t last_seq;                          /* given to a change, committed or not */
     struct change *first_change, *last_change; /* under way, ascending seq */
 
     struct trials trials;
@@ -62,7 +63,7 @@ struct study {
     struct number_heap again;    /* LAPSED and AGAIN; an entry may be out of date */
     struct number_heap enqueued; /* ENQUEUED; the same */
     size_t n_open, open_capacity;
-    struct trial **open;         /* owned array: handed out (by whomever) and not over, ascending number */
+    struct trial **open; /* owned array: handed out (by whomever) and not over, ascending number */
     struct changed changed;
     struct history *history;
     struct best best;
@@ -72,20 +73,21 @@ struct study {
     int64_t first_ask_us;
     struct timer seconds_timer; /* max_seconds, or the next try to finish the study */
 
-    /* Trials in the making: from the queue into the train, which is sampled in one job, then under way to the store. */
+    /* Trials in the making: from the queue into the train, which is sampled in one job, then under way to the
+     * store. */
     struct draft_list queue, train, sent;
-    bool is_spoilt;              /* a draft that was sent was not committed: those behind it are made again */
-    int64_t n_new;               /* drafts that bring a new number */
-    size_t n_drafts;             /* all, those of trials that are open again included */
-    struct sampling *sampling;   /* the job, or NULL */
-    struct sampler *sampler;     /* NULL: not made yet, or dropped */
+    bool is_spoilt;            /* a draft that was sent was not committed: those behind it are made again */
+    int64_t n_new;             /* drafts that bring a new number */
+    size_t n_drafts;           /* all, those of trials that are open again included */
+    struct sampling *sampling; /* the job, or NULL */
+    struct sampler *sampler;   /* NULL: not made yet, or dropped */
     struct timer sampler_timer;
 
     struct timer look_timer;
     bool is_looking;
 
     bool is_deleted;
-    size_t n_refs;               /* changes, jobs and reads under way, and a place among the dirty */
+    size_t n_refs; /* changes, jobs and reads under way, and a place among the dirty */
     bool is_dirty;
     struct study *next_dirty;
 };
@@ -96,8 +98,8 @@ struct studies {
     struct study **by_name; /* owned */
     struct workers workers;
     struct timers timers;
-    int64_t wake_ms; /* what was last wished for */
-    struct ask_list waiting; /* asks of all studies */
+    int64_t wake_ms;          /* what was last wished for */
+    struct ask_list waiting;  /* asks of all studies */
     struct requests requests; /* asks of all studies, while under way */
     uint64_t n_arrivals;
     struct naming *namings; /* names of studies that are being made */
@@ -113,7 +115,8 @@ struct study *study_new(struct studies *studies, const char *name, struct spec *
 void study_free(struct study *study);
 void study_ref(struct study *study);
 void study_unref(struct study *study);
-/* Something changed that asks, drafts or the study's end may depend on: it is looked at before the loop's turn ends. */
+/* Something changed that asks, drafts or the study's end may depend on: it is looked at before the loop's
+ * turn ends. */
 void study_mark(struct study *study);
 
 void studies_add(struct studies *studies, struct study *study);

@@ -65,11 +65,12 @@ int studies_check_open(const struct studies *studies, struct problem *problem)
     if (studies->is_stopping)
         return problem_set(problem, PROBLEM_STOPPING, "", "studyd is stopping; ask again when it is back");
     if (studies->is_store_away)
-        return problem_set(problem, PROBLEM_STORE_AWAY, "", "the database cannot be reached; repeat the request later");
+        return problem_set(problem, PROBLEM_STORE_AWAY, "",
+                           "the database cannot be reached; repeat the request later");
     return 0;
 }
 
-/* ------------------------------------------------------------------------------------------- the registry */
+/* ---- the registry ---- */
 
 /* Index of the first study whose name is not lower. */
 static size_t find_index(const struct studies *studies, const char *name)
@@ -103,7 +104,8 @@ void studies_remove(struct studies *studies, struct study *study)
 {
     size_t at = find_index(studies, study->name);
     require(at < studies->n_studies && studies->by_name[at] == study);
-    memmove(&studies->by_name[at], &studies->by_name[at + 1], (--studies->n_studies - at) * sizeof *studies->by_name);
+    memmove(&studies->by_name[at], &studies->by_name[at + 1],
+            (--studies->n_studies - at) * sizeof *studies->by_name);
 }
 
 size_t studies_count(const struct studies *studies)
@@ -139,7 +141,7 @@ bool studies_is_store_away(const struct studies *studies)
     return studies->is_store_away;
 }
 
-/* ---------------------------------------------------------------------------------------- the end of a turn */
+/* ---- the end of a turn ---- */
 
 /* While studyd stops only what is under way goes on. */
 static void look_at(struct study *study)

@@ -86,7 +86,7 @@ void study_mark(struct study *study)
     study_ref(study);
 }
 
-/* -------------------------------------------------------------------------------------------------- looking */
+/* ---- looking ---- */
 
 const char *study_name(const struct study *study)
 {
@@ -169,9 +169,10 @@ int study_get_trial(const struct study *study, int64_t number, struct trial_view
     return 0;
 }
 
-/* A foreign change may have its seq before an older one is committed: the list ends where it is not settled yet. */
-size_t study_list_changed(const struct study *study, int64_t since, unsigned states, size_t limit, int64_t *numbers,
-                          int64_t *next)
+/* A foreign change may have its seq before an older one is committed: the list ends where it is not settled
+ * yet. */
+size_t study_list_changed(const struct study *study, int64_t since, unsigned states, size_t limit,
+                          int64_t *numbers, int64_t *next)
 {
     const struct changed *changed = &study->changed;
     int64_t settled_seq = change_settled_seq(study);

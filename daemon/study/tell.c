@@ -30,7 +30,7 @@ static bool is_infrastructure(enum trial_failure failure)
     return failure >= FAILURE_OOM;
 }
 
-/* ------------------------------------------------------------------------------- what a change says of a trial */
+/* ---- what a change says of a trial ---- */
 
 /* A record that keeps what the trial's row has. */
 static void record_begin(struct store_record *record, enum store_change change, const struct trial *trial)
@@ -95,7 +95,7 @@ void tell_conflict(struct study *study, struct trial *trial, const struct store_
         trial_vanish(study, trial);
 }
 
-/* --------------------------------------------------------------------------------------------------- the tell */
+/* ---- the tell ---- */
 
 static void answer_told(struct op *op, const struct trial *trial)
 {
@@ -140,7 +140,8 @@ static void put_pruned_value(struct op *op, const struct trial *trial)
 {
     struct store_record *record = &op->change.record;
     const struct trial_open *open = trial->open;
-    if (op->study->spec->n_directions != 1 || !open->n_points || isnan(open->points[open->n_points - 1].value))
+    if (op->study->spec->n_directions != 1 || !open->n_points ||
+        isnan(open->points[open->n_points - 1].value))
         return;
     op->tell.values = memory_resize(op->tell.values, 1, sizeof *op->tell.values);
     op->tell.values[0] = open->points[open->n_points - 1].value;
@@ -254,7 +255,8 @@ static void tell_begin(struct op *op)
 }
 
 /* 0, or -1 where the message does not suit the study. */
-static int check_values(const struct study *study, const struct tell_message *message, struct problem *problem)
+static int check_values(const struct study *study, const struct tell_message *message,
+                        struct problem *problem)
 {
     size_t n = study->spec->n_directions;
     if (message->state == TRIAL_COMPLETE && message->n_values != n)
@@ -286,8 +288,8 @@ static struct tell_message copy_of(const struct tell_message *message)
     return copy;
 }
 
-void study_tell(struct studies *studies, struct study *study, int64_t number, const struct tell_message *message,
-                struct trial_call *call)
+void study_tell(struct studies *studies, struct study *study, int64_t number,
+                const struct tell_message *message, struct trial_call *call)
 {
     struct op *op = op_new(studies, study, call, number, tell_begin);
     op->tell = copy_of(message);
@@ -299,7 +301,7 @@ void study_tell(struct studies *studies, struct study *study, int64_t number, co
     studies_end_call(studies);
 }
 
-/* --------------------------------------------------------------------------------------------------- the lost */
+/* ---- the lost ---- */
 
 /* A FAIL that nobody told. */
 struct loss {
@@ -324,8 +326,8 @@ static void loss_settled(void *owner)
         apply(study, trial, &loss->change.record);
         if (trial->worker)
             trial->worker->n_told[TRIAL_FAIL]++;
-        log_warning("trial lost study=\"%s\" number=%lld reason=\"%s\"", study->name, (long long)trial->number,
-                    loss->reason);
+        log_warning("trial lost study=\"%s\" number=%lld reason=\"%s\"", study->name,
+                    (long long)trial->number, loss->reason);
     } else if (loss->change.record.result == STORE_CONFLICT) {
         tell_conflict(study, trial, &loss->change.record);
     }
@@ -337,7 +339,8 @@ static char *loss_reason(const struct study *study, const struct trial *trial)
 {
     char text[400];
     snprintf(text, sizeof text, "worker %s was silent for %g s, and attempt %lld was the last",
-             trial->worker ? trial->worker->name : "(unnamed)", study->spec->lease_s, (long long)trial->attempt);
+             trial->worker ? trial->worker->name : "(unnamed)", study->spec->lease_s,
+             (long long)trial->attempt);
     return memory_strdup(text);
 }
 

@@ -27,5 +27,6 @@ void timer_cancel(struct timers *timers, struct timer *timer); /* fine where it 
 bool timer_is_set(const struct timer *timer);
 /* The earliest deadline, or INT64_MAX. */
 int64_t timers_next_ms(const struct timers *timers);
-/* Fires what is due, each timer unset first. A fire() may set and cancel timers, its own too, but only for later. */
+/* Fires what is due, each timer unset first. A fire() may set and cancel timers, its own too, but only for
+ * later. */
 void timers_fire(struct timers *timers, int64_t now_ms);

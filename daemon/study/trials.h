@@ -31,15 +31,15 @@ struct trial_open {
     struct timer lease_timer; /* HELD: when it lapses; LAPSED for good: when to try again to fail it */
     struct study *study;
     struct trial *trial;
-    double *fixed;            /* ENQUEUED: owned [n_params], NaN where free; NULL: nothing is fixed */
+    double *fixed; /* ENQUEUED: owned [n_params], NaN where free; NULL: nothing is fixed */
     size_t n_points, capacity;
     struct report_point *points; /* owned, ascending steps */
-    bool *is_queued;          /* owned [capacity]: this point lies in a record, or in the database */
-    size_t n_parcels;         /* records with reports, at the store */
-    bool has_reported;        /* in this attempt */
-    bool has_cut;             /* the reports from cut_step on must go before the points behind it are stored */
+    bool *is_queued;             /* owned [capacity]: this point lies in a record, or in the database */
+    size_t n_parcels;            /* records with reports, at the store */
+    bool has_reported;           /* in this attempt */
+    bool has_cut; /* the reports from cut_step on must go before the points behind it are stored */
     int32_t cut_step;
-    bool is_told_to_prune;    /* and that stands */
+    bool is_told_to_prune; /* and that stands */
 };
 
 /* All but `open` is committed. Times are microseconds since 1970 UTC, 0: none. */
@@ -48,25 +48,25 @@ struct trial {
     int64_t start_us, complete_us;
     int64_t seq; /* of its last change */
     int64_t sampled_seq, asked_seq, finished_seq;
-    double *params;          /* owned, internal values, [n_params] and behind them [n_directions] values; NULL: not
-                                sampled yet */
-    struct worker *worker;   /* who holds or held it; or NULL */
-    struct trial_open *open; /* owned; NULL where it is over */
+    double *params; /* owned, internal values, [n_params] and behind them [n_directions] values; NULL: not
+                       sampled yet */
+    struct worker *worker;                 /* who holds or held it; or NULL */
+    struct trial_open *open;               /* owned; NULL where it is over */
     uint32_t enqueue_request, ask_request; /* in the study's requests; 0: none */
     int32_t attempt, retries;
     unsigned char lease[LEASE_SIZE];
     unsigned char outcome[STORE_OUTCOME_SIZE]; /* of the last tell of this lease */
-    unsigned char stage, state; /* enum trial_stage, enum trial_state */
+    unsigned char stage, state;                /* enum trial_stage, enum trial_state */
     unsigned char n_values;
     bool is_ours, has_lease, has_outcome;
-    bool is_in_heap;            /* of those to be handed out */
+    bool is_in_heap; /* of those to be handed out */
 };
 
 /* Zeroed is empty. Trials never move. */
 struct trials {
-    int64_t n_numbers;      /* the highest number and one */
+    int64_t n_numbers; /* the highest number and one */
     size_t n_chunks;
-    struct trial **chunks;  /* owned */
+    struct trial **chunks; /* owned */
 };
 
 void trials_deinit(struct trials *trials); /* frees what the trials own, too */

@@ -8,14 +8,16 @@
 #include "daemon/study/study.h"
 #include "daemon/study/trials.h"
 
-#define WORKER_MEMORY_US (3600 * INT64_C(1000000)) /* one that was not seen for so long is no longer listed */
+#define WORKER_MEMORY_US                                                               \
+    (3600 * INT64_C(1000000)) /* one that was not seen for so long is no longer listed \
+                               */
 
 /* Lives as long as a trial names it; else it may be forgotten an hour after it was last seen. */
 struct worker {
     struct worker *next; /* of its bucket */
     char *name;          /* owned */
     int64_t last_seen_us;
-    size_t n_trials;     /* that name it as theirs */
+    size_t n_trials; /* that name it as theirs */
     size_t n_running;
     int64_t n_told[TRIAL_FAIL + 1]; /* COMPLETE, PRUNED, FAIL; since studyd started */
 };

@@ -8,10 +8,11 @@
 
 #include "proto/json_read.h"
 #include "proto/memory.h"
+#include "tests/unit/study_rows.h"
 
 #define START_US INT64_C(1700000000000000)
 
-/* -------------------------------------------------------------------------------------------------- ports */
+/* ---- ports ---- */
 
 static int64_t now_ms(void *user)
 {
@@ -73,314 +74,7 @@ static void wake(void *user, int64_t at_ms)
     ((struct world *)user)->wake_ms = at_ms;
 }
 
-/* --------------------------------------------------------------------------------------------------- rows */
-
-static struct row_study *rows_by_id(struct world *world, int64_t study_id)
-{
-    struct row_study *rows = world->rows;
-    while (rows && rows->study_id != study_id)
-        rows = rows->next;
-    return rows;
-}
-
-struct row_study *world_rows(struct world *world, const char *name)
-{
-    struct row_study *rows = world->rows;
-    while (rows && strcmp(rows->name, name) != 0)
-        rows = rows->next;
-    return rows;
-}
-
-struct row_trial *world_row(struct world *world, const char *study, int64_t number)
-{
-    struct row_study *rows = world_rows(world, study);
-    assert_true(number >= 0 && (size_t)number < rows->n_trials);
-    return rows->trials[number];
-}
-
-static struct row_trial *row_by_id(struct row_study *rows, int64_t trial_id)
-{
-    for (size_t i = 0; i < rows->n_trials; i++) {
-        if (rows->trials[i]->row.trial_id == trial_id && !rows->trials[i]->is_gone)
-            return rows->trials[i];
-    }
-    return NULL;
-}
-
-static struct row_study *add_study(struct world *world, const char *name, size_t n_directions,
-                                   const enum direction *directions)
-{
-    struct row_study *rows = memory_new(sizeof *rows);
-    struct row_study **end = &world->rows;
-    while (*end)
-        end = &(*end)->next;
-    *end = rows;
-    rows->study_id = ++world->last_id;
-    rows->name = memory_strdup(name);
-    rows->state = memory_strdup("running");
-    rows->n_directions = n_directions;
-    memcpy(rows->directions, directions, n_directions * sizeof *directions);
-    rows->space = json_object();
-    rows->user_attrs = json_object();
-    return rows;
-}
-
-static struct row_trial *add_trial(struct world *world, struct row_study *rows)
-{
-    struct row_trial *trial = memory_new(sizeof *trial);
-    rows->trials = memory_resize(rows->trials, rows->n_trials + 1, sizeof *rows->trials);
-    trial->row.trial_id = ++world->last_id;
-    trial->row.number = (int64_t)rows->n_trials;
-    trial->row.last_step = -1;
-    trial->row.n_params = rows->n_params;
-    rows->trials[rows->n_trials++] = trial;
-    return trial;
-}
-
-static void free_trial(struct row_trial *trial)
-{
-    json_decref(trial->row.fixed_params);
-    json_decref(trial->user_attrs);
-    free(trial);
-}
-
-static void free_study(struct row_study *rows)
-{
-    for (size_t i = 0; i < rows->n_trials; i++)
-        free_trial(rows->trials[i]);
-    free(rows->trials);
-    free(rows->name);
-    free(rows->spec_json);
-    free(rows->state);
-    free(rows->reason);
-    json_decref(rows->space);
-    json_decref(rows->user_attrs);
-    free(rows);
-}
-
-static void remove_study(struct world *world, struct row_study *rows)
-{
-    struct row_study **each = &world->rows;
-    while (*each != rows)
-        each = &(*each)->next;
-    *each = rows->next;
-    free_study(rows);
-}
-
-static void put_text(char **to, const char *text)
-{
-    free(*to);
-    *to = memory_strdup(text);
-}
-
-static size_t count_params(const char *spec_json)
-{
-    struct problem problem = {0};
-    json_t *json = json_parse(spec_json, strlen(spec_json), &problem);
-    size_t n = json_object_size(json_object_get(json, "space"));
-    json_decref(json);
-    assert_true(n <= WORLD_MAX_PARAMS);
-    return n;
-}
-
-static void put_study(struct row_study *rows, const struct store_record *record)
-{
-    put_text(&rows->state, record->study.state);
-    put_text(&rows->reason, record->study.reason);
-    if (record->study.spec_json) {
-        put_text(&rows->spec_json, record->study.spec_json);
-        rows->n_params = count_params(rows->spec_json);
-    }
-    if (record->study.user_attrs)
-        json_object_update(rows->user_attrs, record->study.user_attrs);
-}
-
-static void put_trial(struct row_trial *trial, const struct store_record *record)
-{
-    struct store_trial *row = &trial->row;
-    row->is_ours = true;
-    row->state = record->trial.state;
-    row->attempt = record->trial.attempt;
-    row->retries = record->trial.retries;
-    snprintf(row->lease, sizeof row->lease, "%s", record->trial.lease);
-    snprintf(trial->worker, sizeof trial->worker, "%s", record->trial.worker ? record->trial.worker : "");
-    row->worker = record->trial.worker ? trial->worker : NULL;
-    if (record->trial.request.is_set)
-        row->request = record->trial.request;
-    if (record->trial.sampled_seq)
-        row->sampled_seq = record->trial.sampled_seq;
-    if (record->trial.asked_seq)
-        row->asked_seq = record->trial.asked_seq;
-    if (record->trial.finished_seq)
-        row->finished_seq = record->trial.finished_seq;
-    if (record->trial.has_outcome) {
-        row->has_outcome = true;
-        memcpy(row->outcome, record->trial.outcome, sizeof row->outcome);
-    }
-    if (record->trial.params) {
-        memcpy(trial->params, record->trial.params, row->n_params * sizeof(double));
-        row->params = trial->params;
-    }
-    if (record->trial.n_values) {
-        memcpy(trial->values, record->trial.values, record->trial.n_values * sizeof(double));
-        row->values = trial->values;
-        row->n_values = record->trial.n_values;
-    }
-    if (record->trial.fixed_params)
-        row->fixed_params = json_incref(record->trial.fixed_params);
-    for (size_t i = 0; i < record->trial.n_constraints; i++)
-        row->violation += record->trial.constraints[i] > 0 ? record->trial.constraints[i] : 0;
-    snprintf(trial->failure, sizeof trial->failure, "%s", record->trial.failure ? record->trial.failure : "");
-    snprintf(trial->reason, sizeof trial->reason, "%s", record->trial.reason ? record->trial.reason : "");
-    if (record->change != STORE_FINISH_TRIAL && record->change != STORE_RELEASE_TRIAL)
-        row->start_us = record->trial.start_us / 1000000 * 1000000;
-    row->complete_us = record->trial.complete_us / 1000000 * 1000000;
-    trial->n_results += record->change == STORE_FINISH_TRIAL;
-}
-
-static void put_point(struct row_trial *trial, struct report_point point)
-{
-    size_t at = 0;
-    while (at < trial->row.n_points && trial->points[at].step < point.step)
-        at++;
-    if (at == trial->row.n_points || trial->points[at].step != point.step) {
-        assert_true(trial->row.n_points < WORLD_MAX_POINTS);
-        memmove(&trial->points[at + 1], &trial->points[at], (trial->row.n_points++ - at) * sizeof point);
-    }
-    trial->points[at] = point;
-}
-
-static void put_report(struct row_trial *trial, const struct store_record *record)
-{
-    while (record->report.removes_later && trial->row.n_points &&
-           trial->points[trial->row.n_points - 1].step >= record->report.points[0].step)
-        trial->row.n_points--;
-    for (size_t i = 0; i < record->report.n_points; i++)
-        put_point(trial, record->report.points[i]);
-    trial->row.points = trial->points;
-    trial->row.last_step = trial->points[trial->row.n_points - 1].step;
-    trial->row.last_value = trial->points[trial->row.n_points - 1].value;
-}
-
-/* ---------------------------------------------------------------------------------------- committing a record */
-
-static void give_foreign(struct store_record *record, size_t n, struct store_trial *rows)
-{
-    record->n_foreign = n;
-    record->foreign = rows;
-}
-
-static struct store_trial *strangers(struct row_study *rows, size_t *n)
-{
-    struct store_trial *found = memory_array(rows->n_trials - rows->n_known + 1, sizeof *found);
-    for (*n = 0; rows->n_known < rows->n_trials; rows->n_known++)
-        found[(*n)++] = rows->trials[rows->n_known]->row;
-    return found;
-}
-
-static enum store_result create_trial(struct world *world, struct row_study *rows, struct store_record *record)
-{
-    if (rows->n_known < rows->n_trials || record->trial.number != (int64_t)rows->n_trials) {
-        size_t n;
-        struct store_trial *found = strangers(rows, &n);
-        give_foreign(record, n, found);
-        world->n_strangers++;
-        return STORE_STRANGERS;
-    }
-    struct row_trial *trial = add_trial(world, rows);
-    rows->n_known++;
-    trial->is_created = true;
-    record->trial.trial_id = trial->row.trial_id;
-    put_trial(trial, record);
-    return STORE_DONE;
-}
-
-static enum store_result conflict(struct row_trial *trial, struct store_record *record)
-{
-    struct store_trial *found = memory_array(1, sizeof *found);
-    if (trial)
-        *found = trial->row;
-    give_foreign(record, trial ? 1 : 0, found);
-    return STORE_CONFLICT;
-}
-
-static enum store_result change_trial(struct row_study *rows, struct store_record *record)
-{
-    struct row_trial *trial = row_by_id(rows, record->trial.trial_id);
-    if (!trial || trial->row.state != record->trial.from)
-        return conflict(trial, record);
-    put_trial(trial, record);
-    return STORE_DONE;
-}
-
-static enum store_result report(struct row_study *rows, struct store_record *record)
-{
-    struct row_trial *trial = row_by_id(rows, record->report.trial_id);
-    if (!trial || trial->row.state != TRIAL_RUNNING)
-        return conflict(trial, record);
-    put_report(trial, record);
-    return STORE_DONE;
-}
-
-static enum store_result look(struct world *world, struct row_study *rows, struct store_record *record)
-{
-    size_t n_new;
-    struct store_trial *found_new = strangers(rows, &n_new);
-    struct store_trial *found = memory_array(n_new + record->look.n_trials + 1, sizeof *found);
-    size_t n = 0;
-    for (size_t i = 0; i < record->look.n_trials; i++) {
-        struct row_trial *trial = row_by_id(rows, record->look.trial_ids[i]);
-        if (trial)
-            found[n++] = trial->row;
-    }
-    memcpy(found + n, found_new, n_new * sizeof *found);
-    free(found_new);
-    give_foreign(record, n + n_new, found);
-    world->n_looks++;
-    return STORE_DONE;
-}
-
-static enum store_result create_study(struct world *world, struct store_record *record)
-{
-    if (world_rows(world, record->study.name))
-        return STORE_EXISTS;
-    struct row_study *rows =
-        add_study(world, record->study.name, record->study.n_directions, record->study.directions);
-    record->study_id = rows->study_id;
-    put_study(rows, record);
-    snprintf(rows->uid, sizeof rows->uid, "%s", record->uid);
-    rows->seq = record->seq;
-    return STORE_DONE;
-}
-
-static enum store_result apply(struct world *world, struct store_record *record)
-{
-    struct row_study *rows = rows_by_id(world, record->study_id);
-    if (record->change == STORE_CREATE_STUDY)
-        return create_study(world, record);
-    if (!rows)
-        return STORE_CONFLICT;
-    if (record->change == STORE_LOOK)
-        return look(world, rows, record);
-    enum store_result result = STORE_DONE;
-    if (record->change == STORE_CREATE_TRIAL)
-        result = create_trial(world, rows, record);
-    else if (record->change == STORE_REPORT)
-        result = report(rows, record);
-    else if (record->change == STORE_CHANGE_STUDY)
-        put_study(rows, record);
-    else if (record->change != STORE_DELETE_STUDY)
-        result = change_trial(rows, record);
-    if (result == STORE_DONE) {
-        assert_true(record->seq > rows->seq); /* seq rises within a study */
-        rows->seq = record->seq;
-        snprintf(rows->uid, sizeof rows->uid, "%s", record->uid);
-        world->n_commits++;
-    }
-    if (record->change == STORE_DELETE_STUDY)
-        remove_study(world, rows);
-    return result;
-}
+/* ---- the store's queue ---- */
 
 static struct store_record *take_first(struct world *world)
 {
@@ -406,33 +100,12 @@ void world_settle_first(struct world *world, enum store_result result)
     struct store_record *record = take_first(world);
     record->foreign = NULL;
     record->n_foreign = 0;
-    finish(record, result == STORE_DONE ? apply(world, record) : result);
+    finish(record, result == STORE_DONE ? rows_apply(world, record) : result);
 }
 
-static void finish_read(struct world *world)
-{
-    struct store_read *read = world->reads;
-    struct row_study *rows = rows_by_id(world, read->study_id);
-    world->reads = read->next;
-    read->trials = memory_array(read->n_trials + 1, sizeof *read->trials);
-    for (size_t i = 0; i < read->n_trials; i++) {
-        struct row_trial *trial = rows ? row_by_id(rows, read->trial_ids[i]) : NULL;
-        if (!trial)
-            continue;
-        read->trials[i].trial_id = trial->row.trial_id;
-        read->trials[i].points = trial->points;
-        read->trials[i].n_points = trial->row.n_points;
-        read->trials[i].failure = trial->failure[0] ? trial->failure : NULL;
-        read->trials[i].reason = trial->reason[0] ? trial->reason : NULL;
-    }
-    struct store_cold_trial *trials = read->trials;
-    read->done(read);
-    free(trials);
-}
+/* ---- running ---- */
 
-/* -------------------------------------------------------------------------------------------- running */
-
-/* One record; an AWAY takes along all of its study that is queued behind it, as the store does. */
+/* One record; where it fails, all of its study that is queued behind it is dropped, as the store does. */
 static void commit_first(struct world *world)
 {
     if (!world->n_faults) {
@@ -451,7 +124,7 @@ static void commit_first(struct world *world)
     world->n_queued = 0;
     for (struct store_record *next; rest; rest = next) {
         next = rest->next;
-        if (fault == STORE_AWAY && rest->study_id == study_id)
+        if (rest->study_id == study_id)
             failed[n_failed++] = rest;
         else
             (void)!submit(world, rest);
@@ -459,7 +132,7 @@ static void commit_first(struct world *world)
     for (size_t i = 0; i < n_failed; i++) {
         failed[i]->foreign = NULL;
         failed[i]->n_foreign = 0;
-        finish(failed[i], fault);
+        finish(failed[i], i == 0 ? fault : STORE_AWAY);
     }
 }
 
@@ -474,7 +147,7 @@ bool world_step(struct world *world)
         job->run(job);
         job->done(job);
     } else if (world->reads && !world->is_held) {
-        finish_read(world);
+        rows_finish_read(world);
     } else if (world->queue && !world->is_held) {
         commit_first(world);
     } else {
@@ -516,7 +189,7 @@ void world_find_store(struct world *world)
     world_run(world);
 }
 
-/* ------------------------------------------------------------------------------------------ begin and end */
+/* ---- begin and end ---- */
 
 static struct studies *make_studies(struct world *world)
 {
@@ -545,7 +218,7 @@ void world_deinit(struct world *world)
 {
     end_studies(world);
     while (world->rows)
-        remove_study(world, world->rows);
+        rows_remove_study(world, world->rows);
 }
 
 static void load_study(struct store_sink *sink, struct row_study *rows)
@@ -591,16 +264,19 @@ void world_restart(struct world *world)
     studies_loaded(world->studies);
 }
 
-/* ------------------------------------------------------------------------------------------- studies, Optuna */
+/* ---- studies, Optuna ---- */
 
-#define SPACE "{\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 1}, \"n\": {\"type\": \"int\", \"low\": 1, \"high\": 10}, " \
-              "\"c\": {\"type\": \"categorical\", \"choices\": [\"a\", \"b\"]}}"
+#define SPACE                                                                                         \
+    "{\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 1}, \"n\": {\"type\": \"int\", \"low\": 1, " \
+    "\"high\": 10}, "                                                                                 \
+    "\"c\": {\"type\": \"categorical\", \"choices\": [\"a\", \"b\"]}}"
 
 struct study *world_create(struct world *world, const char *name, const char *more)
 {
     char text[1000];
     struct test_call call;
-    snprintf(text, sizeof text, "{\"name\": \"%s\", \"space\": " SPACE ", \"sampler\": {\"type\": \"random\", \"seed\": 1}%s%s}",
+    snprintf(text, sizeof text,
+             "{\"name\": \"%s\", \"space\": " SPACE ", \"sampler\": {\"type\": \"random\", \"seed\": 1}%s%s}",
              name, more ? ", " : "", more ? more : "");
     world_start_create(world, &call, text, false);
     world_run(world);
@@ -612,7 +288,7 @@ struct study *world_create(struct world *world, const char *name, const char *mo
 struct row_study *world_optuna_study(struct world *world, const char *name, const char *space)
 {
     struct problem problem = {0};
-    struct row_study *rows = add_study(world, name, 1, &(enum direction){DIRECTION_MINIMIZE});
+    struct row_study *rows = rows_add_study(world, name, 1, &(enum direction){DIRECTION_MINIMIZE});
     json_decref(rows->space);
     rows->space = json_parse(space ? space : SPACE, strlen(space ? space : SPACE), &problem);
     rows->n_params = json_object_size(rows->space);
@@ -621,7 +297,7 @@ struct row_study *world_optuna_study(struct world *world, const char *name, cons
 
 struct row_trial *world_optuna_trial(struct world *world, struct row_study *rows, enum trial_state state)
 {
-    struct row_trial *trial = add_trial(world, rows);
+    struct row_trial *trial = rows_add_trial(world, rows);
     trial->row.state = state;
     if (state == TRIAL_WAITING)
         return trial;
@@ -642,7 +318,7 @@ void world_optuna_finish(struct row_trial *trial, enum trial_state state, double
     trial->n_results++;
 }
 
-/* ---------------------------------------------------------------------------------------------------- calls */
+/* ---- calls ---- */
 
 static void ask_done(struct ask_call *call)
 {
@@ -672,7 +348,8 @@ static bool ask_is_gone(struct ask_call *call)
     return ((struct test_ask *)call->user)->is_gone;
 }
 
-static void start_ask(struct world *world, struct test_ask *ask, struct study *study, struct ask_message *message)
+static void start_ask(struct world *world, struct test_ask *ask, struct study *study,
+                      struct ask_message *message)
 {
     unsigned char body_hash[16] = {(unsigned char)message->count};
     *ask = (struct test_ask){.call = {.done = ask_done, .is_gone = ask_is_gone, .user = ask}};
@@ -680,8 +357,8 @@ static void start_ask(struct world *world, struct test_ask *ask, struct study *s
     assert_false(ask->is_done); /* never before it returns */
 }
 
-void world_start_ask(struct world *world, struct test_ask *ask, struct study *study, const char *worker, int64_t count,
-                     double wait_s, const char *request_id)
+void world_start_ask(struct world *world, struct test_ask *ask, struct study *study, const char *worker,
+                     int64_t count, double wait_s, const char *request_id)
 {
     struct ask_message message = {(char *)worker, count, wait_s, (char *)request_id, NULL};
     start_ask(world, ask, study, &message);
@@ -726,11 +403,12 @@ static void study_done(struct study_call *call)
 
 static void open_call(struct test_call *call)
 {
-    *call = (struct test_call){.call = {.done = trial_done, .user = call}, .study_call = {.done = study_done, .user = call}};
+    *call = (struct test_call){.call = {.done = trial_done, .user = call},
+                               .study_call = {.done = study_done, .user = call}};
 }
 
-void world_start_tell(struct world *world, struct test_call *call, struct study *study, int64_t number, const char *lease,
-                      enum trial_state state, double value)
+void world_start_tell(struct world *world, struct test_call *call, struct study *study, int64_t number,
+                      const char *lease, enum trial_state state, double value)
 {
     struct tell_message message = {.lease = (char *)lease, .state = state};
     message.values = &value;
@@ -740,8 +418,8 @@ void world_start_tell(struct world *world, struct test_call *call, struct study 
     assert_false(call->is_done);
 }
 
-void world_start_fail(struct world *world, struct test_call *call, struct study *study, int64_t number, const char *lease,
-                      enum trial_failure failure)
+void world_start_fail(struct world *world, struct test_call *call, struct study *study, int64_t number,
+                      const char *lease, enum trial_failure failure)
 {
     struct tell_message message = {
         .lease = (char *)lease, .state = TRIAL_FAIL, .failure = failure, .reason = (char *)"it broke"};
@@ -813,7 +491,8 @@ static enum problem_type finish_call(struct world *world, struct test_call *call
     return call->problem;
 }
 
-enum problem_type world_tell(struct world *world, struct study *study, const struct test_offer *offer, double value)
+enum problem_type world_tell(struct world *world, struct study *study, const struct test_offer *offer,
+                             double value)
 {
     struct test_call call;
     world_start_tell(world, &call, study, offer->number, offer->lease, TRIAL_COMPLETE, value);
@@ -836,8 +515,8 @@ enum problem_type world_tell_state(struct world *world, struct study *study, con
     return finish_call(world, &call);
 }
 
-enum problem_type world_report(struct world *world, struct study *study, const struct test_offer *offer, int32_t step,
-                               double value)
+enum problem_type world_report(struct world *world, struct study *study, const struct test_offer *offer,
+                               int32_t step, double value)
 {
     struct test_call call;
     world_start_report(world, &call, study, offer->number, offer->lease, step, value);

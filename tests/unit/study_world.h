@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A world for the study room: virtual time, a store in memory that can be told to fail, a sampler that waits for its turn.
+ * A world for the study room: virtual time, a store in memory that can be told to fail, a sampler that waits
+ * for its turn.
  *
- * Nothing happens by itself: world_run() lets the store commit, the sampler suggest and the clock tick until all is quiet,
- * world_pass() lets time go by.
+ * Nothing happens by itself: world_run() lets the store commit, the sampler suggest and the clock tick until
+ * all is quiet, world_pass() lets time go by.
  */
 #pragma once
 
@@ -28,9 +29,9 @@ struct row_trial {
     char worker[40], failure[20], reason[600];
     struct report_point points[WORLD_MAX_POINTS];
     json_t *user_attrs;
-    int n_results;          /* how often it was finished */
-    bool is_created;        /* by studyd */
-    bool is_taken;          /* Optuna has started it while it waited */
+    int n_results;   /* how often it was finished */
+    bool is_created; /* by studyd */
+    bool is_taken;   /* Optuna has started it while it waited */
     bool is_gone;
 };
 
@@ -60,9 +61,9 @@ struct world {
     struct sampler_job *jobs[32];
     size_t n_jobs;
     /* What the store does. */
-    bool is_held;             /* it commits nothing for now */
-    bool takes_nothing;       /* submit and read give -1 */
-    enum store_result fault;  /* of the next n_faults records */
+    bool is_held;            /* it commits nothing for now */
+    bool takes_nothing;      /* submit and read give -1 */
+    enum store_result fault; /* of the next n_faults records */
     size_t n_faults;
     bool is_sampler_held;
     int64_t n_commits, n_looks, n_strangers;
@@ -71,7 +72,8 @@ struct world {
 void world_init(struct world *world);
 /* Ends the studies as main does; all calls must be answered. */
 void world_deinit(struct world *world);
-/* The daemon dies and starts again with what the store has: what was under way is gone. Open calls are never answered. */
+/* The daemon dies and starts again with what the store has: what was under way is gone. Open calls are never
+ * answered. */
 void world_restart(struct world *world);
 void world_run(struct world *world);
 /* One thing of what world_run() does; false where all is quiet. */
@@ -84,7 +86,8 @@ void world_find_store(struct world *world);
 /* One record is settled with this result, as it stands first in the queue. */
 void world_settle_first(struct world *world, enum store_result result);
 
-/* A study with x in [0, 1], n in 1..10 and c of "a", "b"; `more` is JSON to add, such as "\"max_trials\": 3", or NULL. */
+/* A study with x in [0, 1], n in 1..10 and c of "a", "b"; `more` is JSON to add, such as "\"max_trials\": 3",
+ * or NULL. */
 struct study *world_create(struct world *world, const char *name, const char *more);
 struct row_study *world_rows(struct world *world, const char *name);
 struct row_trial *world_row(struct world *world, const char *study, int64_t number);
@@ -111,9 +114,10 @@ struct test_ask {
     size_t n_offers;
     struct test_offer offers[MESSAGE_MAX_COUNT];
 };
-/* Starts an ask; it is answered during world_run() or later. `request_id` NULL: none; its body hash is made of `count`. */
-void world_start_ask(struct world *world, struct test_ask *ask, struct study *study, const char *worker, int64_t count,
-                     double wait_s, const char *request_id);
+/* Starts an ask; it is answered during world_run() or later. `request_id` NULL: none; its body hash is made
+ * of `count`. */
+void world_start_ask(struct world *world, struct test_ask *ask, struct study *study, const char *worker,
+                     int64_t count, double wait_s, const char *request_id);
 void world_start_ask_of_all(struct world *world, struct test_ask *ask, const char *worker, const char *runner,
                             double wait_s);
 /* One trial, at once, for worker "w"; there must be one. */
@@ -126,10 +130,10 @@ struct test_call {
     enum problem_type problem;
     char detail[512];
 };
-void world_start_tell(struct world *world, struct test_call *call, struct study *study, int64_t number, const char *lease,
-                      enum trial_state state, double value);
-void world_start_fail(struct world *world, struct test_call *call, struct study *study, int64_t number, const char *lease,
-                      enum trial_failure failure);
+void world_start_tell(struct world *world, struct test_call *call, struct study *study, int64_t number,
+                      const char *lease, enum trial_state state, double value);
+void world_start_fail(struct world *world, struct test_call *call, struct study *study, int64_t number,
+                      const char *lease, enum trial_failure failure);
 void world_start_report(struct world *world, struct test_call *call, struct study *study, int64_t number,
                         const char *lease, int32_t step, double value);
 void world_start_heartbeat(struct world *world, struct test_call *call, struct study *study, int64_t number,
@@ -141,12 +145,13 @@ void world_start_change(struct world *world, struct test_call *call, struct stud
                         const struct study_change *change);
 void world_start_delete(struct world *world, struct test_call *call, struct study *study, bool force);
 /* The same, run to the end: the call's problem, PROBLEM_NONE where it went well. */
-enum problem_type world_tell(struct world *world, struct study *study, const struct test_offer *offer, double value);
+enum problem_type world_tell(struct world *world, struct study *study, const struct test_offer *offer,
+                             double value);
 enum problem_type world_fail(struct world *world, struct study *study, const struct test_offer *offer,
                              enum trial_failure failure);
 enum problem_type world_tell_state(struct world *world, struct study *study, const struct test_offer *offer,
                                    enum trial_state state);
-enum problem_type world_report(struct world *world, struct study *study, const struct test_offer *offer, int32_t step,
-                               double value);
+enum problem_type world_report(struct world *world, struct study *study, const struct test_offer *offer,
+                               int32_t step, double value);
 enum problem_type world_set_state(struct world *world, struct study *study, const char *state);
 struct trial_view world_view(const struct study *study, int64_t number);

@@ -20,7 +20,9 @@ static int teardown(void **state)
     return 0;
 }
 
-#define SPACE_XN "{\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 1}, \"n\": {\"type\": \"int\", \"low\": 1, \"high\": 10}}"
+#define SPACE_XN                                                                                      \
+    "{\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 1}, \"n\": {\"type\": \"int\", \"low\": 1, " \
+    "\"high\": 10}}"
 #define SPEC(more) "{\"name\": \"s\", \"space\": " SPACE_XN more "}"
 
 static enum problem_type create(struct world *world, struct test_call *call, const char *spec, bool exist_ok)
@@ -40,11 +42,8 @@ static enum problem_type change(struct world *world, struct study *study, const 
     return call.problem;
 }
 
-static enum problem_type delete(struct world *world, struct study *study, bool force)
-{
-    struct test_call call;
-    world_start_delete(world, &call, study, force);
-    world_run(world);
+static enum problem_type delete (struct world *world, struct study *study, bool force) {
+    struct test_call call; world_start_delete(world, &call, study, force); world_run(world);
     assert_true(call.is_done);
     return call.problem;
 }
@@ -67,12 +66,14 @@ static void test_create(void **state)
     assert_non_null(strstr(world_rows(world, "s")->spec_json, "\"version\""));
 }
 
-/* The name exists: 409, or with exist_ok the same study for an equal spec, 409 with the first difference for another. */
+/* The name exists: 409, or with exist_ok the same study for an equal spec, 409 with the first difference for
+ * another. */
 static void test_exists(void **state)
 {
     struct world *world = *state;
     struct test_call call;
-    assert_int_equal(create(world, &call, SPEC(", \"sampler\": {\"type\": \"tpe\", \"seed\": 1}"), false), PROBLEM_NONE);
+    assert_int_equal(create(world, &call, SPEC(", \"sampler\": {\"type\": \"tpe\", \"seed\": 1}"), false),
+                     PROBLEM_NONE);
     assert_int_equal(create(world, &call, SPEC(""), false), PROBLEM_EXISTS);
     assert_int_equal(create(world, &call, SPEC(""), true), PROBLEM_NONE); /* a drawn seed equals any */
     assert_false(call.study_call.was_created);
@@ -81,7 +82,8 @@ static void test_exists(void **state)
     assert_int_equal(create(world, &call, SPEC(", \"pruner\": {\"type\": \"nopp\"}"), true), PROBLEM_INVALID);
 }
 
-/* Two calls create one name at the same time: the second waits, and finds the study; or creates it when the first fails. */
+/* Two calls create one name at the same time: the second waits, and finds the study; or creates it when the
+ * first fails. */
 static void test_create_twice(void **state)
 {
     struct world *world = *state;
@@ -132,7 +134,8 @@ static void test_raise_budget(void **state)
     assert_int_equal(study_state(study), STUDY_FINISHED);
 }
 
-/* Lowering the budget below what is given out gives nothing more, and finishes when the open ones are told. */
+/* Lowering the budget below what is given out gives nothing more, and finishes when the open ones are told.
+ */
 static void test_lower_budget(void **state)
 {
     struct world *world = *state;
@@ -295,7 +298,8 @@ static void test_enqueue_behind_asks(void **state)
     assert_int_equal(stopped.problem, PROBLEM_STUDY_STOPPED);
 }
 
-/* The list of changes: in the order of the last change, by pages, filtered by state, and never ahead of a commit. */
+/* The list of changes: in the order of the last change, by pages, filtered by state, and never ahead of a
+ * commit. */
 static void test_changed(void **state)
 {
     struct world *world = *state;
@@ -325,7 +329,8 @@ static void test_changed(void **state)
     assert_true(study->changed.n_entries < 30);
 }
 
-/* Whole trials: those that are still there, with the reports of open ones from memory; 503 while the store is away. */
+/* Whole trials: those that are still there, with the reports of open ones from memory; 503 while the store is
+ * away. */
 struct read_result {
     bool is_done;
     enum problem_type problem;
@@ -390,10 +395,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(test_create),       T(test_exists),       T(test_create_twice),     T(test_optuna_has_name),
-        T(test_raise_budget), T(test_lower_budget), T(test_change_attrs),     T(test_delete),
-        T(test_delete_under_way), T(test_vanished_study), T(test_enqueue),    T(test_enqueue_behind_asks),
-        T(test_changed),      T(test_read),         T(test_idle),
+        T(test_create),           T(test_exists),         T(test_create_twice), T(test_optuna_has_name),
+        T(test_raise_budget),     T(test_lower_budget),   T(test_change_attrs), T(test_delete),
+        T(test_delete_under_way), T(test_vanished_study), T(test_enqueue),      T(test_enqueue_behind_asks),
+        T(test_changed),          T(test_read),           T(test_idle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -23,7 +23,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* A restart goes on where the last process stopped: numbers, seq, leases in full, reports, waiting trials, the best. */
+/* A restart goes on where the last process stopped: numbers, seq, leases in full, reports, waiting trials,
+ * the best. */
 static void test_restart(void **state)
 {
     struct world *world = *state;
@@ -59,7 +60,8 @@ static void test_restart(void **state)
     assert_int_equal(world_ask(world, study).number, 4);
 }
 
-/* The sampler sees the history as before: a suggestion after a restart is the one that there would have been. */
+/* The sampler sees the history as before: a suggestion after a restart is the one that there would have been.
+ */
 static void test_same_suggestion(void **state)
 {
     double x[2];
@@ -87,7 +89,8 @@ static void test_same_suggestion(void **state)
     (void)state;
 }
 
-/* A study that Optuna made is continued: its derived spec is stored with the first ask, its trials are history. */
+/* A study that Optuna made is continued: its derived spec is stored with the first ask, its trials are
+ * history. */
 static void test_optuna_study(void **state)
 {
     struct world *world = *state;
@@ -147,7 +150,8 @@ static void test_history(void **state)
     }
 }
 
-/* Optuna's change is known while a change of ours, with an earlier seq, is on its way: the list shows both in order. */
+/* Optuna's change is known while a change of ours, with an earlier seq, is on its way: the list shows both in
+ * order. */
 static void test_changed_under_way(void **state)
 {
     struct world *world = *state;
@@ -206,8 +210,9 @@ static void test_no_space(void **state)
     world_run(world);
     assert_int_equal(ask.problem, PROBLEM_NO_SPACE);
     assert_int_equal(call.problem, PROBLEM_NO_SPACE);
-    world_start_create(world, &call, "{\"name\": \"s\", \"space\": {\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 1}}}",
-                       true);
+    world_start_create(
+        world, &call, "{\"name\": \"s\", \"space\": {\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 1}}}",
+        true);
     world_run(world);
     assert_int_equal(call.problem, PROBLEM_NONE);
     assert_false(call.study_call.was_created);
@@ -222,14 +227,16 @@ static void test_attach(void **state)
     world_optuna_finish(world_optuna_trial(world, rows, TRIAL_RUNNING), TRIAL_COMPLETE, 5);
     world_restart(world);
     struct test_call call;
-    world_start_create(world, &call,
-                       "{\"name\": \"s\", \"space\": {\"c\": {\"type\": \"categorical\", \"choices\": [\"z\"]}}}", true);
+    world_start_create(
+        world, &call,
+        "{\"name\": \"s\", \"space\": {\"c\": {\"type\": \"categorical\", \"choices\": [\"z\"]}}}", true);
     world_run(world);
     assert_int_equal(call.problem, PROBLEM_EXISTS);
-    world_start_create(world, &call,
-                       "{\"name\": \"s\", \"space\": {\"new\": {\"type\": \"float\", \"low\": 0, \"high\": 1}, "
-                       "\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 2}}, \"max_trials\": 2}",
-                       true);
+    world_start_create(
+        world, &call,
+        "{\"name\": \"s\", \"space\": {\"new\": {\"type\": \"float\", \"low\": 0, \"high\": 1}, "
+        "\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 2}}, \"max_trials\": 2}",
+        true);
     world_run(world);
     assert_int_equal(call.problem, PROBLEM_NONE);
     struct study *study = call.study_call.study;
@@ -371,9 +378,19 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(test_restart),      T(test_same_suggestion), T(test_optuna_study), T(test_no_space),
-        T(test_attach),       T(test_spec_refused),    T(test_unreadable_spec), T(test_look),
-        T(test_history), T(test_changed_under_way), T(test_budget_stores_spec), T(test_optuna_takes_waiting), T(test_changed_outside),
+        T(test_restart),
+        T(test_same_suggestion),
+        T(test_optuna_study),
+        T(test_no_space),
+        T(test_attach),
+        T(test_spec_refused),
+        T(test_unreadable_spec),
+        T(test_look),
+        T(test_history),
+        T(test_changed_under_way),
+        T(test_budget_stores_spec),
+        T(test_optuna_takes_waiting),
+        T(test_changed_outside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

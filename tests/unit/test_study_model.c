@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Thousands of random steps against the whole state machine, with a store that fails, delays, refuses and restarts, and
- * an Optuna that writes beside it. After each rest the database is held against all that was acknowledged and against
- * memory:
+ * Thousands of random steps against the whole state machine, with a store that fails, delays, refuses and
+ * restarts, and an Optuna that writes beside it. After each rest the database is held against all that was
+ * acknowledged and against memory:
  *
  * - no trial has two results; numbers of ours lie inside the budget;
  * - whatever was acknowledged stands in the database;
@@ -29,20 +29,20 @@ struct pending {
     int study;
     struct test_ask ask;
     struct test_call call;
-    struct test_offer offer;  /* TELL, REPORT */
-    enum trial_state state;   /* TELL */
-    double value;             /* TELL, REPORT */
-    int32_t step;             /* REPORT */
+    struct test_offer offer; /* TELL, REPORT */
+    enum trial_state state;  /* TELL */
+    double value;            /* TELL, REPORT */
+    int32_t step;            /* REPORT */
 };
 
 /* A trial that somebody was given. */
 struct held {
     int study;
     struct test_offer offer;
-    bool is_told;             /* and acknowledged */
+    bool is_told; /* and acknowledged */
     enum trial_state state;
     double value;
-    int32_t last_step;        /* acknowledged report, -1: none */
+    int32_t last_step; /* acknowledged report, -1: none */
 };
 
 struct model {
@@ -66,7 +66,7 @@ static struct study *study_of(struct model *model, int study)
     return studies_find(model->world.studies, names[study]);
 }
 
-/* ------------------------------------------------------------------------------------------------- the calls */
+/* ---- the calls ---- */
 
 static struct pending *open_pending(struct model *model, enum kind kind)
 {
@@ -86,8 +86,8 @@ static void start_ask(struct model *model)
     int request = is_repeated ? (int)draw(model, (size_t)model->n_requests) : model->n_requests++;
     int64_t count = 1 + request % 3; /* the same id always with the same body */
     snprintf(id, sizeof id, "id-%d", request);
-    world_start_ask(&model->world, &pending->ask, study_of(model, pending->study), request % 2 ? "odd" : "even", count,
-                    (double)draw(model, 20), draw(model, 4) ? id : NULL);
+    world_start_ask(&model->world, &pending->ask, study_of(model, pending->study),
+                    request % 2 ? "odd" : "even", count, (double)draw(model, 20), draw(model, 4) ? id : NULL);
     pending->ask.is_gone = draw(model, 10) == 0;
 }
 
@@ -96,7 +96,8 @@ static struct held *draw_held(struct model *model)
     if (!model->n_held)
         return NULL;
     size_t n_last = model->n_held < 8 ? model->n_held : 8;
-    return &model->held[draw(model, 5) ? model->n_held - 1 - draw(model, n_last) : draw(model, model->n_held)];
+    return &model
+                ->held[draw(model, 5) ? model->n_held - 1 - draw(model, n_last) : draw(model, model->n_held)];
 }
 
 static void start_tell(struct model *model)
@@ -116,8 +117,8 @@ static void start_tell(struct model *model)
         world_start_fail(&model->world, &pending->call, study, held->offer.number, held->offer.lease,
                          draw(model, 2) ? FAILURE_OBJECTIVE : FAILURE_KILLED);
     else
-        world_start_tell(&model->world, &pending->call, study, held->offer.number, held->offer.lease, pending->state,
-                         pending->value);
+        world_start_tell(&model->world, &pending->call, study, held->offer.number, held->offer.lease,
+                         pending->state, pending->value);
 }
 
 static void start_report(struct model *model)
@@ -132,8 +133,8 @@ static void start_report(struct model *model)
     pending->step = (int32_t)draw(model, 30);
     pending->value = (double)draw(model, 1000);
     if (pending->kind == REPORT)
-        world_start_report(&model->world, &pending->call, study, held->offer.number, held->offer.lease, pending->step,
-                           pending->value);
+        world_start_report(&model->world, &pending->call, study, held->offer.number, held->offer.lease,
+                           pending->step, pending->value);
     else
         world_start_heartbeat(&model->world, &pending->call, study, held->offer.number, held->offer.lease);
 }
@@ -155,7 +156,7 @@ static void start_change(struct model *model)
     world_start_change(&model->world, &pending->call, study_of(model, pending->study), &change);
 }
 
-/* ----------------------------------------------------------------------------------- what is acknowledged */
+/* ---- what is acknowledged ---- */
 
 static void note_offers(struct model *model, const struct pending *pending)
 {
@@ -178,7 +179,8 @@ static void note_tell(struct model *model, const struct pending *pending)
 
 static void note_answer(struct model *model, const struct pending *pending)
 {
-    bool is_well = pending->kind == ASK ? pending->ask.problem == PROBLEM_NONE : pending->call.problem == PROBLEM_NONE;
+    bool is_well =
+        pending->kind == ASK ? pending->ask.problem == PROBLEM_NONE : pending->call.problem == PROBLEM_NONE;
     model->n_answered++;
     model->n_failed += !is_well;
     if (is_well && pending->kind == ASK)
@@ -203,7 +205,7 @@ static void collect(struct model *model)
     model->n_pending = n;
 }
 
-/* ------------------------------------------------------------------------------------------------- checks */
+/* ---- checks ---- */
 
 static void check_held(struct model *model, const struct held *held)
 {
@@ -278,7 +280,7 @@ static void rest(struct model *model)
         check_study(model, i);
 }
 
-/* ------------------------------------------------------------------------------------- what happens around */
+/* ---- what happens around ---- */
 
 struct seen {
     int64_t counts[TRIAL_WAITING + 1], best;

@@ -117,7 +117,8 @@ static void make_key(unsigned char key[REQUEST_KEY_SIZE], int id, int body)
     memcpy(key + 8, &body, sizeof body);
 }
 
-/* Requests are found by id, told apart by body, forgotten when they brought nothing, and their places used again. */
+/* Requests are found by id, told apart by body, forgotten when they brought nothing, and their places used
+ * again. */
 static void test_requests(void **state)
 {
     (void)state;
@@ -173,7 +174,8 @@ static void test_outcome(void **state)
             assert_memory_not_equal(hashes[i], hashes[j], STORE_OUTCOME_SIZE);
     }
     json_decref(messages[6].user_attrs);
-    static const unsigned char fixed[STORE_OUTCOME_SIZE] = {0xa1, 0x44, 0x84, 0x1a, 0xcf, 0x0e, 0x8d, 0x66, 0x75, 0x4f, 0x83, 0x81, 0xc0, 0xcf, 0x7d, 0xfe};
+    static const unsigned char fixed[STORE_OUTCOME_SIZE] = {0xa1, 0x44, 0x84, 0x1a, 0xcf, 0x0e, 0x8d, 0x66,
+                                                            0x75, 0x4f, 0x83, 0x81, 0xc0, 0xcf, 0x7d, 0xfe};
     assert_memory_equal(hashes[0], fixed, STORE_OUTCOME_SIZE);
     base.values = (double[]){-0.0};
     outcome_hash(&base, hashes[0]);

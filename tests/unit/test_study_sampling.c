@@ -14,8 +14,10 @@ static struct {
 } calls[16];
 static size_t n_calls;
 
-void __wrap_sampler_suggest(struct sampler *sampler, const struct sampler_view *view, int64_t number, double *params);
-void __wrap_sampler_suggest(struct sampler *sampler, const struct sampler_view *view, int64_t number, double *params)
+void __wrap_sampler_suggest(struct sampler *sampler, const struct sampler_view *view, int64_t number,
+                            double *params);
+void __wrap_sampler_suggest(struct sampler *sampler, const struct sampler_view *view, int64_t number,
+                            double *params)
 {
     assert_non_null(sampler);
     assert_true(n_calls < 16 && view->n_open <= 16);
@@ -41,7 +43,11 @@ static void assert_view(size_t call, int64_t number, size_t n_finished, size_t n
     for (size_t i = 0; i < n_open; i++)
         assert_int_equal(calls[call].open[i], open[i]);
 }
-#define OPEN(...) sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]){__VA_ARGS__}
+#define OPEN(...)                                                   \
+    sizeof((int64_t[]){__VA_ARGS__}) / sizeof(int64_t), (int64_t[]) \
+    {                                                               \
+        __VA_ARGS__                                                 \
+    }
 
 static int setup(void **state)
 {
@@ -59,7 +65,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Finished ones are counted; lapsed ones, handed back ones and Optuna's are open; a value outside the range is none. */
+/* Finished ones are counted; lapsed ones, handed back ones and Optuna's are open; a value outside the range
+ * is none. */
 static void test_open(void **state)
 {
     struct world *world = *state;
@@ -112,7 +119,8 @@ static void test_drafts(void **state)
     assert_int_equal(second.offers[0].number, 3);
 }
 
-/* A draft that was dropped is in no view of a committed trial: what was being sampled behind it is sampled again. */
+/* A draft that was dropped is in no view of a committed trial: what was being sampled behind it is sampled
+ * again. */
 static void test_dropped(void **state)
 {
     struct world *world = *state;
@@ -134,7 +142,8 @@ static void test_dropped(void **state)
     assert_int_equal(second.n_offers, 1);
     assert_view(1, 1, 0, OPEN(0));
     assert_view(2, 0, 0, 0, NULL);
-    assert_int_equal(world_row(world, "s", 0)->row.sampled_seq, 2); /* the seq of the dropped one is settled, too */
+    assert_int_equal(world_row(world, "s", 0)->row.sampled_seq,
+                     2); /* the seq of the dropped one is settled, too */
 }
 
 /* sampled_seq is what was settled when the view was made. */
@@ -161,7 +170,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(test_open), T(test_drafts), T(test_dropped), T(test_sampled_seq),
+        T(test_open),
+        T(test_drafts),
+        T(test_dropped),
+        T(test_sampled_seq),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* A complete trial: answered when committed, with its value, its times and seqs, and whether it is the best. */
+/* A complete trial: answered when committed, with its value, its times and seqs, and whether it is the best.
+ */
 static void test_complete(void **state)
 {
     struct world *world = *state;
@@ -114,7 +115,8 @@ static void test_repeat_after_restart(void **state)
     assert_int_equal(world_row(world, "s", 1)->row.retries, 0); /* handing back spends none */
     world_restart(world);
     study = studies_find(world->studies, "s");
-    assert_int_equal(world_tell(world, study, &again, 1), PROBLEM_NONE); /* the earlier lease's outcome is not this one's */
+    assert_int_equal(world_tell(world, study, &again, 1),
+                     PROBLEM_NONE); /* the earlier lease's outcome is not this one's */
 }
 
 /* A second tell of a trial whose first is under way waits for it, and gets what the rule says then. */
@@ -180,7 +182,8 @@ static void test_slow_tell(void **state)
     assert_int_equal(world_tell(world, study, &offer, 1), PROBLEM_NONE);
 }
 
-/* A tell that was dropped after the lease had run out in its shadow: the lease starts afresh, and lapses then. */
+/* A tell that was dropped after the lease had run out in its shadow: the lease starts afresh, and lapses
+ * then. */
 static void test_dropped_tell_renews(void **state)
 {
     struct world *world = *state;
@@ -200,7 +203,8 @@ static void test_dropped_tell_renews(void **state)
     assert_int_equal(world_view(study, 0).lease_left_ms, 0);
 }
 
-/* An infrastructure failure is tried again with the same parameters while there are retries, the objective's own is not. */
+/* An infrastructure failure is tried again with the same parameters while there are retries, the objective's
+ * own is not. */
 static void test_failures(void **state)
 {
     struct world *world = *state;
@@ -235,7 +239,8 @@ static void test_values(void **state)
     struct test_offer offer = world_ask(world, study);
     struct test_call call = {.call = {.done = NULL}};
     double two[] = {1, 2};
-    struct tell_message message = {.lease = offer.lease, .state = TRIAL_COMPLETE, .n_values = 2, .values = two};
+    struct tell_message message = {
+        .lease = offer.lease, .state = TRIAL_COMPLETE, .n_values = 2, .values = two};
     world_start_heartbeat(world, &call, study, 0, offer.lease);
     world_run(world);
     call.is_done = false;
@@ -268,7 +273,8 @@ static void test_pruned(void **state)
     assert_int_equal(study_best(study, 0, NULL), 0); /* only complete trials are best */
 }
 
-/* A trial that is never told is handed on until its retries are spent, then it is FAIL, lost, with a reason for people. */
+/* A trial that is never told is handed on until its retries are spent, then it is FAIL, lost, with a reason
+ * for people. */
 static void test_lost(void **state)
 {
     struct world *world = *state;
@@ -331,7 +337,8 @@ static void test_renewal(void **state)
     assert_int_equal(world_ask(world, study).number, 1); /* it is held again: not handed on */
 }
 
-/* While the store is away nothing lapses, heartbeats renew, changes are refused; back, each lease is a full one. */
+/* While the store is away nothing lapses, heartbeats renew, changes are refused; back, each lease is a full
+ * one. */
 static void test_away(void **state)
 {
     struct world *world = *state;
@@ -538,13 +545,28 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(test_complete),           T(test_lease_table),     T(test_repeat_after_restart),
-        T(test_second_tell_waits),  T(test_second_tell_takes_over), T(test_slow_tell),
-        T(test_failures),           T(test_values),          T(test_pruned),
-        T(test_lost),               T(test_lost_again),      T(test_renewal),
-        T(test_away),               T(test_report_is_fast),  T(test_report_again),
-        T(test_report_dropped),     T(test_report_of_new_attempt), T(test_prune),
-        T(test_dropped_tell_renews), T(test_directions),         T(test_best),            T(test_workers),
+        T(test_complete),
+        T(test_lease_table),
+        T(test_repeat_after_restart),
+        T(test_second_tell_waits),
+        T(test_second_tell_takes_over),
+        T(test_slow_tell),
+        T(test_failures),
+        T(test_values),
+        T(test_pruned),
+        T(test_lost),
+        T(test_lost_again),
+        T(test_renewal),
+        T(test_away),
+        T(test_report_is_fast),
+        T(test_report_again),
+        T(test_report_dropped),
+        T(test_report_of_new_attempt),
+        T(test_prune),
+        T(test_dropped_tell_renews),
+        T(test_directions),
+        T(test_best),
+        T(test_workers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
