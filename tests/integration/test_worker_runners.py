@@ -38,6 +38,8 @@ FAILURES = {
     "ready again": ("say(op='ready', protocol=1); hear()", "objective", "ready a second time"),
     "endless line": ("print('{' + 3_000_000 * 'x', flush=True); hear()", "objective", "longer than 1 MiB"),
     "silence": ("time.sleep(60)", "timeout", "the trial took longer than 1 s (trial_timeout_s)"),
+    "last words are too late": ("signal.signal(signal.SIGTERM, lambda *_: (say(op='done', values=[1]), os._exit(0)))\n"
+                                "    time.sleep(60)", "timeout", "the trial took longer than 1 s"),
     "two values": ("say(op='done', values=[1, 2])", "objective", "the result was refused"),
     "its own failure": ("say(op='fail', **{'class': 'oom'}, reason='no room on the GPU')", "oom", "no room on the GPU"),
     "no reason": ("say(op='fail')", "objective", "the runner gave no reason"),
@@ -100,8 +102,9 @@ def test_a_runner_that_ends_without_a_word(run):
 
 
 def test_memory_that_ran_out(run):
-    """After a trial that ran out of memory the next one gets a fresh process."""
+    """After a trial that ran out of memory the next one gets a fresh process, once the old one has let go of its device."""
     studyd, worker = run("""
+        signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), os._exit(1)))
         if trial["number"] == 0:
             say(op="fail", **{"class": "oom"}, reason="no room", attrs={"pid": os.getpid()})
         else:
@@ -110,6 +113,7 @@ def test_memory_that_ran_out(run):
     first, second = studyd.trials("s")
     assert (first["state"], second["state"]) == ("fail", "complete")
     assert first["user_attrs"]["pid"] != second["user_attrs"]["pid"]
+    assert second["attempt"] == 1
 
 
 def test_messages_arrive_together(run):

@@ -171,6 +171,13 @@ def test_max_idle(start_studyd, sqlite, start_worker, directory):
     assert "no trial for max_idle_s" in worker.log()
 
 
+def test_a_long_trial_is_not_idle(job):
+    """Only a worker without a trial is idle."""
+    work = job(body='time.sleep(1)\nsay(op="done", values=[1])')
+    assert work.worker("--max-idle-s", "0.5").wait() == 0
+    assert work.trial()["state"] == "complete"
+
+
 def test_summary(job, directory):
     """--report writes what was done and where the time went."""
     work = job(body='time.sleep(0.1)\nsay(op="done", values=[1])', max_trials=4)
