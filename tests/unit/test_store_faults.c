@@ -25,8 +25,6 @@ static const double half = 0.5;
 static struct harness *begin(void **state)
 {
     struct harness *harness = *state;
-    if (!harness->url[0])
-        skip();
     harness_open(harness);
     assert_true(harness->is_loaded);
     return harness;
@@ -305,8 +303,6 @@ static void test_refused(void **state)
 static void test_locked_study(void **state)
 {
     struct harness *harness = begin(state);
-    if (harness->kind == HARNESS_SQLITE)
-        skip(); /* it has one lock for all */
     int64_t study_id = create_study(harness), other_id = create_other_study(harness);
     int64_t trial_id = create_trial(harness, study_id, 0);
     struct store_record ask = record_create_trial(study_id, 1, params),
@@ -347,8 +343,6 @@ static void test_locked_study(void **state)
 static void test_locked_trial(void **state)
 {
     struct harness *harness = begin(state);
-    if (harness->kind == HARNESS_SQLITE)
-        skip();
     int64_t study_id = create_study(harness), other_id = create_other_study(harness);
     int64_t trial_id = create_trial(harness, study_id, 0);
     struct store_record tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half),
@@ -375,8 +369,6 @@ static void test_locked_trial(void **state)
 static void test_busy_file(void **state)
 {
     struct harness *harness = begin(state);
-    if (harness->kind == HARNESS_MYSQL)
-        skip();
     int64_t study_id = create_study(harness);
     struct store_record ask = record_create_trial(study_id, 0, params);
     ask.done = done_and_see;
@@ -435,8 +427,6 @@ static void test_standby(void **state)
 static void test_killed_session(void **state)
 {
     struct harness *harness = begin(state);
-    if (harness->kind == HARNESS_SQLITE)
-        skip();
     int64_t study_id = create_study(harness);
     const char *id = harness_value(harness, "SELECT IS_USED_LOCK(CONCAT('studyd:', DATABASE()))");
     harness_sql(harness, "KILL %s", id);
@@ -473,8 +463,6 @@ static void let_files_grow(struct harness *harness)
 static void test_full_disk(void **state)
 {
     struct harness *harness = begin(state);
-    if (harness->kind == HARNESS_MYSQL)
-        skip();
     assert_int_equal(create_study(harness), 1);
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &(struct rlimit){4096, RLIM_INFINITY});
@@ -491,8 +479,6 @@ static void let_server_write(struct harness *harness)
 static void test_read_only_server(void **state)
 {
     struct harness *harness = *state;
-    if (harness->kind == HARNESS_SQLITE || !harness->url[0])
-        skip();
     char url[512], *at = strchr(harness->url, '@');
     char name[32];
     snprintf(name, sizeof name, "studyd_test_%d", (int)getpid());
@@ -513,8 +499,6 @@ static void test_read_only_server(void **state)
 static void test_deposed_while_away(void **state)
 {
     struct harness *harness = begin(state);
-    if (harness->kind == HARNESS_SQLITE)
-        skip();
     const char *id = harness_value(harness, "SELECT IS_USED_LOCK(CONCAT('studyd:', DATABASE()))");
     harness_sql(harness, "UPDATE studyd_owner SET epoch = epoch + 1, batch = 0");
     harness_sql(harness, "KILL %s", id);
@@ -528,8 +512,6 @@ static void test_deposed_while_away(void **state)
 static void test_cut_at_commit(void **state)
 {
     struct harness *harness = *state;
-    if (harness->kind == HARNESS_SQLITE || !harness->url[0])
-        skip();
     struct cut_proxy *proxy = cut_proxy_new(harness->url, sizeof harness->url);
     harness_open(harness);
     int64_t study_id = create_study(harness);
@@ -557,8 +539,6 @@ static void test_cut_at_commit(void **state)
 static void test_away_and_back(void **state)
 {
     struct harness *harness = *state;
-    if (harness->kind == HARNESS_SQLITE || !harness->url[0])
-        skip();
     struct cut_proxy *proxy = cut_proxy_new(harness->url, sizeof harness->url);
     harness_open(harness);
     int64_t study_id = create_study(harness);
@@ -649,17 +629,28 @@ static void test_close_writes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_strangers),      ON_BOTH(test_strangers_in_batch),
-        ON_BOTH(test_look),           ON_BOTH(test_conflict),
-        ON_BOTH(test_vanished),       ON_BOTH(test_reused_id),
-        ON_BOTH(test_refused),        ON_BOTH(test_locked_study),
-        ON_BOTH(test_locked_trial),   ON_BOTH(test_busy_file),
-        ON_BOTH(test_deposed),        ON_BOTH(test_standby),
-        ON_BOTH(test_killed_session), ON_BOTH(test_cut_at_commit),
-        ON_BOTH(test_away_and_back),  ON_BOTH(test_deposed_while_away),
-        ON_BOTH(test_full_disk),      ON_BOTH(test_read_only_server),
-        ON_BOTH(test_delete_study),   ON_BOTH(test_orphans),
+        ON_BOTH(test_strangers),
+        ON_BOTH(test_strangers_in_batch),
+        ON_BOTH(test_look),
+        ON_BOTH(test_conflict),
+        ON_BOTH(test_vanished),
+        ON_BOTH(test_reused_id),
+        ON_BOTH(test_refused),
+        ON_MYSQL(test_locked_study),
+        ON_MYSQL(test_locked_trial),
+        ON_SQLITE(test_busy_file),
+        ON_BOTH(test_deposed),
+        ON_BOTH(test_standby),
+        ON_MYSQL(test_killed_session),
+        ON_MYSQL(test_cut_at_commit),
+        ON_MYSQL(test_away_and_back),
+        ON_MYSQL(test_deposed_while_away),
+        ON_SQLITE(test_full_disk),
+        ON_MYSQL(test_read_only_server),
+        ON_BOTH(test_delete_study),
+        ON_BOTH(test_orphans),
         ON_BOTH(test_close_writes),
     };
+    harness_choose_tests();
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
