@@ -476,9 +476,10 @@ static void read_outcome(struct tell_message *message, struct json_reader *reade
                        "is missing; give \"value\" or \"values\", or say what else became of the trial");
     else if (message->state == TRIAL_COMPLETE && message->n_values == 0)
         json_read_fail(reader, "values", "a complete trial needs \"value\" or \"values\"");
-    else if ((message->state == TRIAL_FAIL || message->state == TRIAL_WAITING) && message->n_values > 0)
-        json_read_fail(reader, "values", "a trial told as \"%s\" cannot have values",
-                       trial_state_names[message->state]);
+    else if (message->state != TRIAL_COMPLETE && message->n_values > 0)
+        json_read_fail(reader, "values", "a trial told as \"%s\" cannot have values%s",
+                       trial_state_names[message->state],
+                       message->state == TRIAL_PRUNED ? "; its value is its last report" : "");
     else if (has_class && message->state != TRIAL_FAIL)
         json_read_fail(reader, "class", "goes with \"state\": \"fail\" only");
 }

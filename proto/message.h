@@ -108,7 +108,7 @@ void heartbeat_reply_write(double lease_s, const char *study_state, struct json_
 struct tell_message {
     char *lease;
     enum trial_state state; /* COMPLETE, PRUNED, FAIL or WAITING; COMPLETE where left out and values are given */
-    size_t n_values;        /* "value" is one */
+    size_t n_values;        /* "value" is one; COMPLETE only: a pruned trial's value is its last report */
     double *values;
     enum trial_failure failure; /* "class"; OBJECTIVE where left out; meaningful for FAIL */
     char *reason;           /* or NULL */

@@ -288,7 +288,6 @@ static void test_tell_round_trip(void **)
         "{\"lease\":\"" LEASE "\",\"state\":\"complete\",\"values\":[1.0,\"Infinity\"],"
         "\"user_attrs\":{\"best_iteration\":311},\"constraints\":[-1.0,0.0]}",
         "{\"lease\":\"" LEASE "\",\"state\":\"pruned\"}",
-        "{\"lease\":\"" LEASE "\",\"state\":\"pruned\",\"value\":2.5}",
         "{\"lease\":\"" LEASE "\",\"state\":\"fail\",\"class\":\"oom\",\"reason\":\"killed by the kernel\"}",
         "{\"lease\":\"" LEASE "\",\"state\":\"waiting\",\"reason\":\"the worker stops\"}",
     };
@@ -328,6 +327,8 @@ static void test_tell_refuses(void **)
         {TELL("\"value\": \"1\""), "value", "must be a number"},
         {TELL("\"state\": \"fail\", \"value\": 1"), "values", "\"fail\" cannot have values"},
         {TELL("\"state\": \"waiting\", \"value\": 1"), "values", "\"waiting\" cannot have values"},
+        {TELL("\"state\": \"pruned\", \"value\": 2.5"), "values",
+         "a trial told as \"pruned\" cannot have values; its value is its last report"},
         {TELL("\"state\": \"pruned\", \"class\": \"oom\""), "class", "\"fail\" only"},
         {TELL("\"state\": \"fail\", \"class\": \"bug\""), "class", "\"objective\", \"nan\", \"oom\""},
         {TELL("\"value\": 1, \"user_attrs\": []"), "user_attrs", "must be an object"},
