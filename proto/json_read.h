@@ -22,8 +22,9 @@
 #define JSON_MAX_DEPTH 32
 #define JSON_MAX_KEYS 32 /* keys that one reader may be asked for; more is a programming error */
 
-/* Parses one JSON text: UTF-8, at most JSON_MAX_DEPTH deep, no duplicate keys, nothing behind it. Returns a new
- * reference, or NULL with `problem` set (the detail names line and column). The text need not be NUL-terminated. */
+/* Parses one JSON text: UTF-8, at most JSON_MAX_DEPTH deep, no duplicate keys, nothing behind it. Returns a
+ * new reference, or NULL with `problem` set (the detail names line and column). The text need not be
+ * NUL-terminated. */
 [[nodiscard]] json_t *json_parse(const char *text, size_t size, struct problem *problem);
 
 struct json_reader {
@@ -37,8 +38,8 @@ struct json_reader {
 
 /* `value` must be a JSON object (NULL or another type is an error on `path`). */
 void json_reader_open(struct json_reader *reader, json_t *value, const char *path, struct problem *problem);
-/* 0, or -1 where a read failed or the object holds a key that was not asked for (the nearest known one is named,
- * and all known ones listed). */
+/* 0, or -1 where a read failed or the object holds a key that was not asked for (the nearest known one is
+ * named, and all known ones listed). */
 [[nodiscard]] int json_reader_close(struct json_reader *reader);
 /* The same for answers, which may grow: keys that were not asked for are fine. */
 [[nodiscard]] int json_reader_close_growing(struct json_reader *reader);
@@ -47,15 +48,17 @@ void json_reader_open(struct json_reader *reader, json_t *value, const char *pat
 bool json_read_has(struct json_reader *reader, const char *key);
 /* The member as it is (borrowed), NULL where absent or null. Counts as asking. */
 json_t *json_read_any(struct json_reader *reader, const char *key);
-/* Text; where absent `fallback`, which may be NULL. Borrowed from the object. NUL characters inside are an error. */
+/* Text; where absent `fallback`, which may be NULL. Borrowed. NUL characters inside are an error. */
 const char *json_read_string(struct json_reader *reader, const char *key, const char *fallback);
 /* The same, but absent is an error; "" after any error. */
 const char *json_read_required_string(struct json_reader *reader, const char *key);
 /* A whole number in [low, high] (2.0 counts as 2); where absent `fallback`. */
-int64_t json_read_int(struct json_reader *reader, const char *key, int64_t low, int64_t high, int64_t fallback);
+int64_t json_read_int(struct json_reader *reader, const char *key, int64_t low, int64_t high,
+                      int64_t fallback);
 int64_t json_read_required_int(struct json_reader *reader, const char *key, int64_t low, int64_t high);
 /* A finite number in [low, high]; where absent `fallback`. */
-double json_read_number(struct json_reader *reader, const char *key, double low, double high, double fallback);
+double json_read_number(struct json_reader *reader, const char *key, double low, double high,
+                        double fallback);
 /* The same, but absent is an error. */
 double json_read_required_number(struct json_reader *reader, const char *key, double low, double high);
 bool json_read_bool(struct json_reader *reader, const char *key, bool fallback);
@@ -68,6 +71,6 @@ int json_read_choice(struct json_reader *reader, const char *key, const char *co
 [[nodiscard]] json_t *json_from_double(double number);
 /* "space.x" + "low" -> "space.x.low", cut to the size. */
 void json_path_join(char *out, size_t out_size, const char *path, const char *key);
-/* Marks the reader as failed and sets the problem at `key` of this object ("" for the object itself). Returns -1. */
+/* Marks the reader as failed and sets the problem at `key` of this object ("" for the object itself). -1. */
 int json_read_fail(struct json_reader *reader, const char *key, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

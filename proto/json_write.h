@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writing JSON straight into a buffer: commas and escapes are ours, doubles are shortest and read back equal. */
+/* Writing JSON straight into a buffer: commas and escapes are ours, doubles are short and read back equal. */
 #pragma once
 
 #include <jansson.h>

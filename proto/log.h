@@ -2,9 +2,9 @@
 /*
  * One event, one line on stderr: `level: message key=value key="quoted value"`.
  *
- * Under systemd (JOURNAL_STREAM names stderr) each line begins with the journal's priority, "<3>" to "<7>", and
- * carries no time; on a terminal or in a file it begins with an RFC 3339 UTC time. A failure is logged once, at
- * the boundary where it is handled. Safe to call from any thread; errno is preserved.
+ * Under systemd (JOURNAL_STREAM names stderr) each line begins with the journal's priority, "<3>" to "<7>",
+ * and carries no time; on a terminal or in a file it begins with an RFC 3339 UTC time. A failure is logged
+ * once, at the boundary where it is handled. Safe to call from any thread; errno is preserved.
  */
 #pragma once
 

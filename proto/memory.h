@@ -2,9 +2,10 @@
 /*
  * Allocation that cannot fail: the process is ended with one log line when memory is exhausted.
  *
- * Everything acknowledged is durable and everything else may be repeated, so ending is safe, and tested by the
- * same path as kill -9. Sizes that come from outside are bounded before they get here (body limit, count limit).
- * Code that allocates by the size of a user's data set (the CSV reader) uses malloc and reports the failure.
+ * Everything acknowledged is durable and everything else may be repeated, so ending is safe, and tested by
+ * the same path as kill -9. Sizes that come from outside are bounded before they get here (body limit, count
+ * limit). Code that allocates by the size of a user's data set (the CSV reader) uses malloc and reports the
+ * failure.
  */
 #pragma once
 

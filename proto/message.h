@@ -2,8 +2,8 @@
 /*
  * The messages of ask/tell, each with its reader and its writer, so that both sides speak by the same code.
  *
- * Readers copy what they keep: a message owns its members, *_deinit() frees them and is safe on a zeroed struct.
- * Readers return 0, or -1 with `problem` set; requests refuse unknown keys, answers may grow.
+ * Readers copy what they keep: a message owns its members, *_deinit() frees them and is safe on a zeroed
+ * struct. Readers return 0, or -1 with `problem` set; requests refuse unknown keys, answers may grow.
  */
 #pragma once
 
@@ -25,7 +25,12 @@
 #define MESSAGE_MAX_REASON 2000     /* bytes; a longer reason is cut by the sender */
 
 /* Each row: C name, name in JSON. The order is Optuna's TrialState. */
-#define TRIAL_STATES(X) X(RUNNING, "running") X(COMPLETE, "complete") X(PRUNED, "pruned") X(FAIL, "fail") X(WAITING, "waiting")
+#define TRIAL_STATES(X)     \
+    X(RUNNING, "running")   \
+    X(COMPLETE, "complete") \
+    X(PRUNED, "pruned")     \
+    X(FAIL, "fail")         \
+    X(WAITING, "waiting")
 enum trial_state {
 #define X(id, name) TRIAL_##id,
     TRIAL_STATES(X)
@@ -34,7 +39,13 @@ enum trial_state {
 extern const char *const trial_state_names[]; /* NULL-terminated */
 
 /* Why a trial failed. Only the infrastructure's classes (oom and after) are tried again. */
-#define TRIAL_FAILURES(X) X(OBJECTIVE, "objective") X(NAN, "nan") X(OOM, "oom") X(TIMEOUT, "timeout") X(KILLED, "killed") X(LOST, "lost")
+#define TRIAL_FAILURES(X)     \
+    X(OBJECTIVE, "objective") \
+    X(NAN, "nan")             \
+    X(OOM, "oom")             \
+    X(TIMEOUT, "timeout")     \
+    X(KILLED, "killed")       \
+    X(LOST, "lost")
 enum trial_failure {
 #define X(id, name) FAILURE_##id,
     TRIAL_FAILURES(X)
@@ -44,13 +55,14 @@ extern const char *const trial_failure_names[]; /* NULL-terminated */
 
 /* POST /v1/studies/{study}/ask, POST /v1/ask */
 struct ask_message {
-    char *worker;       /* "" where none was named */
-    int64_t count;      /* 1 to MESSAGE_MAX_COUNT */
-    double wait_s;      /* 0 to MESSAGE_MAX_WAIT_S */
-    char *request_id;   /* or NULL */
-    json_t *runners;    /* /v1/ask only: array of strings, or NULL for any */
+    char *worker;     /* "" where none was named */
+    int64_t count;    /* 1 to MESSAGE_MAX_COUNT */
+    double wait_s;    /* 0 to MESSAGE_MAX_WAIT_S */
+    char *request_id; /* or NULL */
+    json_t *runners;  /* /v1/ask only: array of strings, or NULL for any */
 };
-[[nodiscard]] int ask_message_read(struct ask_message *message, json_t *json, bool is_of_all, struct problem *problem);
+[[nodiscard]] int ask_message_read(struct ask_message *message, json_t *json, bool is_of_all,
+                                   struct problem *problem);
 void ask_message_write(const struct ask_message *message, struct json_writer *writer);
 void ask_message_deinit(struct ask_message *message);
 
@@ -68,7 +80,8 @@ struct ask_reply_message {
     size_t n_offers;
     struct offer_message *offers;
 };
-[[nodiscard]] int ask_reply_message_read(struct ask_reply_message *message, json_t *json, struct problem *problem);
+[[nodiscard]] int ask_reply_message_read(struct ask_reply_message *message, json_t *json,
+                                         struct problem *problem);
 void ask_reply_message_write(const struct ask_reply_message *message, struct json_writer *writer);
 void ask_reply_message_deinit(struct ask_reply_message *message);
 
@@ -91,7 +104,8 @@ struct report_reply_message {
     double lease_s;
     char *state; /* the study's */
 };
-[[nodiscard]] int report_reply_message_read(struct report_reply_message *message, json_t *json, struct problem *problem);
+[[nodiscard]] int report_reply_message_read(struct report_reply_message *message, json_t *json,
+                                            struct problem *problem);
 void report_reply_message_write(const struct report_reply_message *message, struct json_writer *writer);
 void report_reply_message_deinit(struct report_reply_message *message);
 
@@ -99,7 +113,8 @@ void report_reply_message_deinit(struct report_reply_message *message);
 struct heartbeat_message {
     char *lease;
 };
-[[nodiscard]] int heartbeat_message_read(struct heartbeat_message *message, json_t *json, struct problem *problem);
+[[nodiscard]] int heartbeat_message_read(struct heartbeat_message *message, json_t *json,
+                                         struct problem *problem);
 void heartbeat_message_write(const struct heartbeat_message *message, struct json_writer *writer);
 void heartbeat_message_deinit(struct heartbeat_message *message);
 void heartbeat_reply_write(double lease_s, const char *study_state, struct json_writer *writer);
@@ -107,14 +122,14 @@ void heartbeat_reply_write(double lease_s, const char *study_state, struct json_
 /* POST …/tell */
 struct tell_message {
     char *lease;
-    enum trial_state state; /* COMPLETE, PRUNED, FAIL or WAITING; COMPLETE where left out and values are given */
+    enum trial_state state; /* all but RUNNING; COMPLETE where left out and values are given */
     size_t n_values;        /* "value" is one; COMPLETE only: a pruned trial's value is its last report */
     double *values;
     enum trial_failure failure; /* "class"; OBJECTIVE where left out; meaningful for FAIL */
-    char *reason;           /* or NULL */
-    json_t *user_attrs;     /* object, or NULL; each value at most 60,000 bytes as JSON */
+    char *reason;               /* or NULL */
+    json_t *user_attrs;         /* object, or NULL; each value at most 60,000 bytes as JSON */
     size_t n_constraints;
-    double *constraints;    /* or NULL */
+    double *constraints; /* or NULL */
 };
 [[nodiscard]] int tell_message_read(struct tell_message *message, json_t *json, struct problem *problem);
 void tell_message_write(const struct tell_message *message, struct json_writer *writer);
@@ -125,7 +140,8 @@ struct tell_reply_message {
     enum trial_state state; /* what became of the trial: a failure that is tried again is "waiting" */
     bool best;
 };
-[[nodiscard]] int tell_reply_message_read(struct tell_reply_message *message, json_t *json, struct problem *problem);
+[[nodiscard]] int tell_reply_message_read(struct tell_reply_message *message, json_t *json,
+                                          struct problem *problem);
 void tell_reply_message_write(const struct tell_reply_message *message, struct json_writer *writer);
 
 /* POST …/enqueue */
@@ -134,7 +150,8 @@ struct enqueue_message {
     json_t *user_attrs; /* object, or NULL */
     char *request_id;   /* or NULL */
 };
-[[nodiscard]] int enqueue_message_read(struct enqueue_message *message, json_t *json, struct problem *problem);
+[[nodiscard]] int enqueue_message_read(struct enqueue_message *message, json_t *json,
+                                       struct problem *problem);
 void enqueue_message_deinit(struct enqueue_message *message);
 
 /* The member "user_attrs" of any message, its sizes checked. New reference, or NULL where absent. */

@@ -359,8 +359,9 @@ void options_deinit(const struct option_row *rows, void *target)
 /* ---- two readings ---- */
 
 static const size_t member_sizes[] = {
-    [OPTION_TEXT] = sizeof(char *), [OPTION_INT] = sizeof(int64_t), [OPTION_NUMBER] = sizeof(double),
-    [OPTION_BOOL] = sizeof(bool),   [OPTION_CHOICE] = sizeof(int),  [OPTION_LIST] = sizeof(struct option_list)};
+    [OPTION_TEXT] = sizeof(char *),   [OPTION_INT] = sizeof(int64_t),
+    [OPTION_NUMBER] = sizeof(double), [OPTION_BOOL] = sizeof(bool),
+    [OPTION_CHOICE] = sizeof(int),    [OPTION_LIST] = sizeof(struct option_list)};
 
 static bool text_equal(const char *a, const char *b)
 {

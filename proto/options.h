@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Settings from a file and a command line, driven by one table: one row a key gives parsing, checks, --help, the
- * sample file and the reload rule.
+ * Settings from a file and a command line, driven by one table: one row a key gives parsing, checks, --help,
+ * the sample file and the reload rule.
  *
  *     struct option_row rows[] = {
- *         {"listen", "ADDR:PORT", OPTION_LIST, offsetof(struct config, listen), .default_text = "127.0.0.1:8090",
- *          .help = "address to serve HTTP on; port 0 takes a free one"},
+ *         {"listen", "ADDR:PORT", OPTION_LIST, offsetof(struct config, listen),
+ *          .default_text = "127.0.0.1:8090", .help = "address to serve HTTP on; port 0 takes a free one"},
  *         ...
  *         {NULL}};
  *
  * A key in the file is the option's name with underscores (max_idle_s), on the command line with dashes
- * (--max-idle-s). The file is INI (inih): sections are allowed and ignored; '#' or ';' begins a comment, ';' behind a
- * space also within a line. A value on the command line replaces the file's.
+ * (--max-idle-s). The file is INI (inih): sections are allowed and ignored; '#' or ';' begins a comment, ';'
+ * behind a space also within a line. A value on the command line replaces the file's.
  */
 #pragma once
 
@@ -23,9 +23,10 @@ enum option_type {
     OPTION_TEXT,   /* char *, owned; NULL where not given and without default, or given as "" */
     OPTION_INT,    /* int64_t in [low, high] */
     OPTION_NUMBER, /* double in [low, high] */
-    OPTION_BOOL,   /* bool: yes, no, true, false, on, off, 1, 0; on the command line `--name` or `--name=no` */
+    OPTION_BOOL, /* bool: yes, no, true, false, on, off, 1, 0; on the command line `--name` or `--name=no` */
     OPTION_CHOICE, /* int: index into `choices` */
-    OPTION_LIST,   /* struct option_list: one item a line, the key repeated; the command line's list replaces the file's */
+    OPTION_LIST,   /* struct option_list: one item a line, the key repeated; the command line's list replaces
+                      the file's */
 };
 
 struct option_list {
@@ -39,18 +40,18 @@ struct option_row {
     enum option_type type;
     size_t offset; /* of the member in the caller's struct */
     const char *default_text;
-    double low, high;                  /* INT, NUMBER: the bounds, always given */
-    const char *const *choices;        /* CHOICE, NULL-terminated */
-    bool is_reloadable;                /* taken over by SIGHUP; else a change is reported and waits for a restart */
-    bool is_command_line_only;         /* --check-config, --version: no key of the file */
-    const char *unit;                  /* "s", "bytes"; or NULL */
-    const char *help;                  /* one sentence */
+    double low, high;           /* INT, NUMBER: the bounds, always given */
+    const char *const *choices; /* CHOICE, NULL-terminated */
+    bool is_reloadable;         /* taken over by SIGHUP; else a change is reported and waits for a restart */
+    bool is_command_line_only;  /* --check-config, --version: no key of the file */
+    const char *unit;           /* "s", "bytes"; or NULL */
+    const char *help;           /* one sentence */
 };
 
-/* Fills `target` (zeroed by the caller): defaults, then the file named by --config or `default_file` (which may be
- * absent, or NULL), then the command line. 0; or -1 with `error` (size bytes) saying file, line and key, what was wrong, and the
- * nearest known name. `--name VALUE` and `--name=VALUE` are both read. With --help or --version the file is not read.
- * options_deinit() afterwards either way. */
+/* Fills `target` (zeroed by the caller): defaults, then the file named by --config or `default_file` (which
+ * may be absent, or NULL), then the command line. 0; or -1 with `error` (size bytes) saying file, line and
+ * key, what was wrong, and the nearest known name. `--name VALUE` and `--name=VALUE` are both read. With
+ * --help or --version the file is not read. options_deinit() afterwards either way. */
 [[nodiscard]] int options_read(const struct option_row *rows, void *target, int argc, char **argv,
                                const char *default_file, char *error, size_t error_size);
 void options_deinit(const struct option_row *rows, void *target);

@@ -2,8 +2,9 @@
 /*
  * The search space: named parameters with Optuna's distributions.
  *
- * A parameter's value is a double everywhere inside ("internal value"), as in Optuna's database: a float itself, an
- * int as a double, a category its zero-based index. NaN means: the trial does not have this parameter.
+ * A parameter's value is a double everywhere inside ("internal value"), as in Optuna's database: a float
+ * itself, an int as a double, a category its zero-based index. NaN means: the trial does not have this
+ * parameter.
  */
 #pragma once
 
@@ -23,8 +24,9 @@ enum distribution_type { DISTRIBUTION_FLOAT, DISTRIBUTION_INT, DISTRIBUTION_CATE
 struct distribution {
     enum distribution_type type;
     bool is_log;
-    double low, high; /* inclusive; high is already lowered to low + k*step. 0 and n_choices - 1 if categorical */
-    double step;      /* 0: continuous (float); at least 1 for int; 1 for categorical */
+    double low,
+        high;    /* inclusive; high is already lowered to low + k*step. 0 and n_choices - 1 if categorical */
+    double step; /* 0: continuous (float); at least 1 for int; 1 for categorical */
     size_t n_choices; /* categorical only */
     json_t *choices;  /* owned; array of null, bool, number, string ("NaN" as a string means the float) */
 };
@@ -41,8 +43,8 @@ struct space {
     struct space_param *params;
 };
 
-/* Optuna's abbreviated form {"x": {"type": "float", "low": 0, "high": 1, "log": true | "step": 0.1}, ...}; `path` names the
- * place in errors. NULL with `problem` set where it is not valid. */
+/* Optuna's abbreviated form {"x": {"type": "float", "low": 0, "high": 1, "log": true | "step": 0.1}, ...};
+ * `path` names the place in errors. NULL with `problem` set where it is not valid. */
 [[nodiscard]] struct space *space_read(json_t *json, const char *path, struct problem *problem);
 void space_free(struct space *space); /* NULL is fine */
 /* The abbreviated form with defaults filled in. New reference. */
@@ -64,12 +66,13 @@ bool distribution_is_single(const struct distribution *distribution);
 /* Same kind, same log, same choices in order: what Optuna demands of one parameter's rows within a study. */
 bool distribution_is_compatible(const struct distribution *a, const struct distribution *b);
 /* JSON value <-> internal value. 0, or -1 with `problem` (wrong type, no such choice, outside the range). */
-[[nodiscard]] int distribution_value_from_json(const struct distribution *distribution, json_t *json, double *value,
-                                               const char *path, struct problem *problem);
-void distribution_put_value(const struct distribution *distribution, double value, struct json_writer *writer);
+[[nodiscard]] int distribution_value_from_json(const struct distribution *distribution, json_t *json,
+                                               double *value, const char *path, struct problem *problem);
+void distribution_put_value(const struct distribution *distribution, double value,
+                            struct json_writer *writer);
 
 /* {"x": 0.5, ...} -> values[n_params], NaN for those absent; unknown names are an error. */
-[[nodiscard]] int space_values_from_json(const struct space *space, json_t *json, const char *path, double *values,
-                                         struct problem *problem);
+[[nodiscard]] int space_values_from_json(const struct space *space, json_t *json, const char *path,
+                                         double *values, struct problem *problem);
 /* The reverse: an object of those that are not NaN, in the space's order. */
 void space_put_values(const struct space *space, const double *values, struct json_writer *writer);

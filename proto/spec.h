@@ -25,10 +25,10 @@ struct spec {
     size_t n_directions;
     enum direction directions[SPEC_MAX_DIRECTIONS];
     struct space *space;
-    json_t *sampler;   /* owned object, "type" always there; the sampler itself reads and completes the rest */
-    uint64_t seed;     /* sampler.seed, 0 to 2^53-1; drawn where the creator gave none */
+    json_t *sampler; /* owned object, "type" always there; the sampler itself reads and completes the rest */
+    uint64_t seed;   /* sampler.seed, 0 to 2^53-1; drawn where the creator gave none */
     bool seed_is_drawn;
-    json_t *pruner;    /* owned object, "type" always there */
+    json_t *pruner;     /* owned object, "type" always there */
     int64_t max_trials; /* -1: no limit */
     double max_seconds; /* -1: no limit */
     double lease_s;     /* 1 to 86,400 */
