@@ -27,6 +27,7 @@ struct sql_mysql {
     MYSQL_RES *result; /* of the open query */
     MYSQL_ROW row;
     unsigned long *sizes;
+    bool has_lock;
 };
 
 /* Server errors that are not about the statement. Client errors (2000 to 2999) all mean a lost connection. */
@@ -148,14 +149,14 @@ static void put_double(struct buffer *out, double number)
 }
 
 /* The lock is the server's, so its name holds the database's (names have at most 64 characters). */
+#define LOCK_NAME "CONCAT('studyd:', IF(CHAR_LENGTH(DATABASE()) <= 57, DATABASE(), MD5(DATABASE())))"
+
 static bool lock(struct sql *sql)
 {
-    sql_query(sql, "SELECT GET_LOCK(CONCAT('studyd:', IF(CHAR_LENGTH(DATABASE()) <= 57, DATABASE(), "
-                   "MD5(DATABASE()))), 0)");
-    bool is_ours = false;
+    sql_query(sql, "SELECT GET_LOCK(" LOCK_NAME ", 0)");
     while (sql_next(sql))
-        is_ours = sql_int(sql, 0) == 1;
-    return is_ours;
+        self(sql)->has_lock = sql_int(sql, 0) == 1;
+    return self(sql)->has_lock;
 }
 
 static void warn(struct sql *sql)
@@ -234,6 +235,8 @@ static void close_mysql(struct sql *sql)
     struct sql_mysql *connection = self(sql);
     if (connection->result)
         mysql_free_result(connection->result);
+    if (connection->has_lock && sql->status == SQL_OK) /* the server may end the session later than we do */
+        sql_run(sql, "DO RELEASE_LOCK(" LOCK_NAME ")");
     if (connection->mysql)
         mysql_close(connection->mysql);
     free(connection);

@@ -20,9 +20,7 @@
 #define CLOSING_MS 20     /* instead of the others while the store closes */
 #define HELD_MS 20        /* until a study that somebody else had locked is tried again */
 #define MAX_TRIES 3       /* of a batch that others are in the way of, before it is split */
-#define QUICK_ATTEMPTS                                                                   \
-    5 /* our own old session may still hold the lock: these come quickly, nobody is told \
-       */
+#define QUICK_ATTEMPTS 5  /* while an old session of ours may hold the lock; nobody is told */
 #define EXIT_FAILED 1
 #define EXIT_DATABASE 3
 
@@ -92,13 +90,12 @@ static bool note_failure(struct writer *writer)
     return true;
 }
 
-/* Somebody else has the lock: at first another studyd, later perhaps our own session that the server has not
- * ended yet. */
-static void note_other(struct writer *writer, const char *who, char told[OWNER_WHO_SIZE], int attempt)
+/* Somebody else has the lock for long: another studyd, or our own old session that the server has not ended
+ * yet. */
+static void note_other(struct writer *writer, const char *who, char told[OWNER_WHO_SIZE])
 {
     if (writer->has_served) {
-        if (attempt >= QUICK_ATTEMPTS)
-            set_away(writer, "the database's lock is not free yet");
+        set_away(writer, "the database's lock is not free yet");
     } else if (strcmp(told, who) != 0) {
         snprintf(told, OWNER_WHO_SIZE, "%s", who);
         store_post(writer->store, EVENT_STANDBY, 0, who);
@@ -116,7 +113,8 @@ static bool own(struct writer *writer)
         case OWNER_MINE:
             return true;
         case OWNER_OTHER:
-            note_other(writer, who, told, attempt);
+            if (attempt >= QUICK_ATTEMPTS)
+                note_other(writer, who, told);
             break;
         case OWNER_DEPOSED:
             store_fail(writer->store, EXIT_FAILED, deposed);
@@ -126,8 +124,7 @@ static bool own(struct writer *writer)
                 return false;
             break;
         }
-        bool is_quick = writer->has_served && attempt < QUICK_ATTEMPTS;
-        wait_ms(writer->store, is_quick ? 10u << attempt : OWN_MS);
+        wait_ms(writer->store, attempt < QUICK_ATTEMPTS ? 10u << attempt : OWN_MS);
     }
     return false;
 }

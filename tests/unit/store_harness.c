@@ -158,6 +158,7 @@ void harness_reopen(struct harness *harness)
 {
     harness_close(harness);
     harness_open(harness);
+    assert_true(harness->is_loaded);
 }
 
 /* ---- from outside ---- */
