@@ -12,6 +12,10 @@
 #include <stdint.h>
 #include <string.h>
 
+#ifdef __FAST_MATH__
+#error "-ffast-math reorders sums: suggestions would hang on the compiler"
+#endif
+
 #define REAL_LN2_HIGH 0x1.62e42fefa3800p-1 /* ln 2 with 11 trailing zero bits, so that k * it is exact */
 #define REAL_LN2_LOW 0x1.ef35793c76730p-45
 #define REAL_LOG_SQRT_2PI 0x1.d67f1c864beb5p-1

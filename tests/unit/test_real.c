@@ -144,12 +144,21 @@ static void test_quantile_inverts_mass(void **)
         }
 }
 
+/* Products are rounded before they are added, whatever the CPU has: one fused step would keep the 2^-60. */
+static void test_no_contraction(void **)
+{
+    volatile double x = 1 + 0x1p-30, minus_square = -(1 + 0x1p-29);
+
+    assert_true(x * x + minus_square == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_known_answers),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_quantile_inverts_mass),
+        cmocka_unit_test(test_no_contraction),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
