@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "proto/json_read.h"
 #include "proto/memory.h"
 
 #define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
@@ -210,6 +209,36 @@ bool spec_equal(const struct spec *a, const struct spec *b)
         json_object_del(json_object_get(b_json, "sampler"), "seed");
     }
     return json_equal(a_json, b_json);
+}
+
+static ptrdiff_t find_name(const char *const *names, const char *name)
+{
+    for (ptrdiff_t i = 0; names[i]; i++)
+        if (strcmp(names[i], name) == 0)
+            return i;
+    return -1;
+}
+
+int spec_read_type(struct json_reader *reader, const char *what, const char *const *names,
+                   const char *const *lacking)
+{
+    const char *type = json_read_required_string(reader, "type");
+    ptrdiff_t found = find_name(names, type);
+    BUFFER_AUTO struct buffer known = {};
+
+    if (found >= 0 || reader->has_failed)
+        return (int)found;
+    for (size_t i = 0; names[i]; i++)
+        buffer_printf(&known, "%s%s", i ? ", " : "", names[i]);
+    if (find_name(lacking, type) >= 0)
+        return json_read_fail(reader, "type", "the %s \"%s\" is not supported by this version, which has: %s",
+                              what, type, buffer_text(&known));
+
+    const char *nearest = problem_nearest(type, names);
+
+    return json_read_fail(reader, "type", "there is no %s \"%.64s\"%s%s%s; this version has: %s", what, type,
+                          nearest ? " (did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?)" : "",
+                          buffer_text(&known));
 }
 
 /* SplitMix64's finaliser: each bit of the result hangs on each bit of `x`. */

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "proto/json_read.h"
 #include "proto/space.h"
 
 #define SPEC_MAX_BYTES 60000 /* as stored; Optuna's columns hold 65,535 */
@@ -46,5 +47,10 @@ void spec_free(struct spec *spec); /* NULL is fine */
 bool spec_equal(const struct spec *a, const struct spec *b);
 /* A name that we create: 1 to 255 of A-Za-z0-9._-, not "." or "..". 0, or -1 with `problem` at `field`. */
 [[nodiscard]] int spec_check_name(const char *name, const char *field, struct problem *problem);
+/* The "type" of a sampler or pruner (`what`): its index in `names`, or -1 with the reader's problem, which
+ * says where a name is one of `lacking`: Optuna's, and not in this version. Both lists are NULL-terminated.
+ */
+[[nodiscard]] int spec_read_type(struct json_reader *reader, const char *what, const char *const *names,
+                                 const char *const *lacking);
 /* The seed handed to the runner for this trial number: the same whatever the attempt; 0 to 2^31-1. */
 uint32_t spec_trial_seed(const struct spec *spec, int64_t number);

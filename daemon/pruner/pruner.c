@@ -4,7 +4,6 @@
 
 #include <string.h>
 
-#include "proto/json_read.h"
 #include "proto/require.h"
 
 struct pruner_kind {
@@ -21,9 +20,8 @@ static const struct pruner_kind kinds[] = {{"nop", never}};
 #define N_KINDS (sizeof kinds / sizeof kinds[0])
 
 /* Pruners that Optuna has and this version has not. */
-static const char *const lacking_types[] = {"hyperband",          "median",    "patient", "percentile",
-                                            "successive_halving", "threshold", "wilcoxon"};
-#define N_LACKING (sizeof lacking_types / sizeof lacking_types[0])
+static const char *const lacking_types[] = {"hyperband",          "median",    "patient",  "percentile",
+                                            "successive_halving", "threshold", "wilcoxon", NULL};
 
 static const struct pruner_kind *find_kind(const char *type)
 {
@@ -33,35 +31,16 @@ static const struct pruner_kind *find_kind(const char *type)
     return NULL;
 }
 
-static int fail_unknown_type(struct json_reader *reader, const char *type)
+int pruner_complete_spec(struct spec *spec, struct problem *problem)
 {
-    const char *names[N_KINDS + N_LACKING + 1] = {};
+    const char *names[N_KINDS + 1] = {};
+    struct json_reader reader;
 
     for (size_t i = 0; i < N_KINDS; i++)
         names[i] = kinds[i].type;
-    for (size_t i = 0; i < N_LACKING; i++) {
-        names[N_KINDS + i] = lacking_types[i];
-        if (strcmp(lacking_types[i], type) == 0)
-            return json_read_fail(reader, "type",
-                                  "the pruner \"%s\" is not supported by this version; use nop", type);
-    }
-
-    const char *nearest = problem_nearest(type, names);
-
-    return json_read_fail(reader, "type", "there is no pruner \"%.64s\"%s%s%s; this version has nop", type,
-                          nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
-}
-
-int pruner_complete_spec(struct spec *spec, struct problem *problem)
-{
-    struct json_reader reader;
-
     json_reader_open(&reader, spec->pruner, "pruner", problem);
-
-    const char *type = json_read_required_string(&reader, "type");
-
-    if (!reader.has_failed && !find_kind(type))
-        return fail_unknown_type(&reader, type);
+    if (spec_read_type(&reader, "pruner", names, lacking_types) < 0)
+        return -1;
     return json_reader_close(&reader);
 }
 

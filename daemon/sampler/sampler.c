@@ -37,20 +37,16 @@ static bool is_in(const char *const *names, const char *name)
     return false;
 }
 
-static int fail_unknown_type(struct json_reader *reader, const char *type)
+static const struct sampler_kind *read_kind(struct json_reader *reader)
 {
     const char *names[N_KINDS + 1] = {};
 
-    if (is_in(lacking_types, type))
-        return json_read_fail(reader, "type",
-                              "the sampler \"%s\" is not supported by this version; use tpe or random", type);
     for (size_t i = 0; i < N_KINDS; i++)
         names[i] = kinds[i]->type;
 
-    const char *nearest = problem_nearest(type, names);
+    int found = spec_read_type(reader, "sampler", names, lacking_types);
 
-    return json_read_fail(reader, "type", "there is no sampler \"%.64s\"%s%s%s; known are tpe, random", type,
-                          nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
+    return found < 0 ? NULL : kinds[found];
 }
 
 static void check_options(const struct sampler_kind *kind, const struct spec *spec,
@@ -76,11 +72,10 @@ int sampler_complete_spec(struct spec *spec, struct problem *problem)
 
     json_reader_open(&reader, spec->sampler, "sampler", problem);
 
-    const char *type = json_read_required_string(&reader, "type");
-    const struct sampler_kind *kind = find_kind(type);
+    const struct sampler_kind *kind = read_kind(&reader);
 
     if (!kind)
-        return reader.has_failed ? -1 : fail_unknown_type(&reader, type);
+        return -1;
     json_read_any(&reader, "seed"); /* read with the spec */
     check_options(kind, spec, &reader);
     kind->complete_options(spec, &reader);

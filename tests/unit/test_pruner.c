@@ -36,16 +36,17 @@ static void test_nop(void **)
     assert_false(pruner_should_prune(&spec, &point, 1));
 }
 
-/* What is wrong is named, and what would be right: the nearest name, a pruner that comes later, an unknown
- * key. */
+/* What is wrong is named, and what would be right: the nearest name that this version has, a pruner of
+ * Optuna's that it lacks, an unknown key. */
 static void test_errors(void **)
 {
     static const struct {
         const char *pruner, *field, *said;
     } cases[] = {
         {"{\"type\": \"noop\"}", "pruner.type", "did you mean \"nop\"?"},
-        {"{\"type\": \"medain\"}", "pruner.type", "did you mean \"median\"?"},
-        {"{\"type\": \"hyperband\"}", "pruner.type", "not supported by this version"},
+        {"{\"type\": \"medain\"}", "pruner.type", "there is no pruner \"medain\"; this version has: nop"},
+        {"{\"type\": \"hyperband\"}", "pruner.type", "not supported by this version, which has: nop"},
+        {"{\"type\": 1}", "pruner.type", "must be a string"},
         {"{\"type\": \"nop\", \"n_startup_trials\": 5}", "pruner.n_startup_trials", "n_startup_trials"},
     };
 

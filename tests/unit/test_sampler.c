@@ -53,8 +53,9 @@ static void test_errors(void **)
     static const struct {
         const char *sampler, *field, *said;
     } cases[] = {
-        {"{\"type\": \"tpee\"}", "sampler.type", "did you mean \"tpe\"?"},
-        {"{\"type\": \"cmaes\"}", "sampler.type", "not supported by this version"},
+        {"{\"type\": \"tpee\"}", "sampler.type", "did you mean \"tpe\"?); this version has: tpe, random"},
+        {"{\"type\": \"gq\"}", "sampler.type", "there is no sampler \"gq\"; this version has: tpe, random"},
+        {"{\"type\": \"cmaes\"}", "sampler.type", "not supported by this version, which has: tpe, random"},
         {"{\"type\": \"tpe\", \"group\": true}", "sampler.group", "not supported by this version"},
         {"{\"type\": \"tpe\", \"consider_magic_clip\": true}", "sampler.consider_magic_clip",
          "not supported"},
