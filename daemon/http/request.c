@@ -76,6 +76,8 @@ struct study *request_study(struct request *request)
     struct study *study = studies_find(request->context->studies, name);
     struct problem problem = {};
 
+    if (study && strcmp(request->method, "GET") == 0)
+        study_watch(study);
     if (study)
         return study;
     problem_set(&problem, PROBLEM_NOT_FOUND, "study",

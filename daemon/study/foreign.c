@@ -82,11 +82,17 @@ static void look_settled(void *owner)
     look_free(look);
 }
 
+static bool is_awaited(const struct study *study)
+{
+    return study->is_watched || (study->state == STUDY_RUNNING && asks_are_waiting(study));
+}
+
 static void look(void *owner)
 {
     struct study *study = owner;
-    if (study->is_deleted || study->state != STUDY_RUNNING || !asks_are_waiting(study))
+    if (study->is_deleted || !is_awaited(study))
         return;
+    study->is_watched = false;
     struct look *look = memory_new(sizeof *look);
     struct store_record *record = &look->change.record;
     look->trial_ids = memory_array((size_t)study->n_at_stage[STAGE_FOREIGN] + 1, sizeof *look->trial_ids);
@@ -109,8 +115,15 @@ void foreign_init_timer(struct study *study)
 
 void foreign_watch(struct study *study)
 {
-    if (study->is_looking || timer_is_set(&study->look_timer) || study->state != STUDY_RUNNING ||
-        study->studies->is_store_away || !asks_are_waiting(study))
+    if (study->is_looking || timer_is_set(&study->look_timer) || study->studies->is_store_away ||
+        !is_awaited(study))
         return;
     timer_set_in(study->studies, &study->look_timer, LOOK_INTERVAL_MS);
+}
+
+void study_watch(struct study *study)
+{
+    study->is_watched = true;
+    study_mark(study);
+    studies_end_call(study->studies);
 }

@@ -84,7 +84,7 @@ struct study {
     struct timer sampler_timer;
 
     struct timer look_timer;
-    bool is_looking;
+    bool is_looking, is_watched;
 
     bool is_deleted;
     size_t n_refs; /* changes, jobs and reads under way, and a place among the dirty */

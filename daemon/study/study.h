@@ -89,6 +89,9 @@ const int64_t *study_counts(const struct study *study);
 size_t study_n_waiting_asks(const struct study *study);
 int64_t study_first_ask_us(const struct study *study); /* 0: nobody asked yet */
 
+/* Somebody reads this study, not only once perhaps: what Optuna has done to it is looked for within 2 s. */
+void study_watch(struct study *study);
+
 /* A trial as readers may see it: committed values only. Borrowed from the study; params and values never
  * change once set. */
 struct trial_view {

@@ -318,6 +318,13 @@ static void test_look(void **state)
     int64_t n_looks = world->n_looks;
     world_pass(world, 60000);
     assert_int_equal(world->n_looks, n_looks); /* nobody waits: nobody looks */
+    world_optuna_trial(world, rows, TRIAL_RUNNING);
+    study_watch(study); /* but who reads is shown what is there, soon */
+    study_watch(study);
+    world_pass(world, 2000);
+    assert_int_equal(world_view(study, 3).state, TRIAL_RUNNING);
+    world_pass(world, 60000);
+    assert_int_equal(world->n_looks, n_looks + 1);
 }
 
 /* An enqueued trial of Optuna's is given out; one that Optuna takes first is left to it. */
