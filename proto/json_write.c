@@ -230,12 +230,6 @@ void json_member_bool(struct json_writer *writer, const char *key, bool value)
     json_put_bool(writer, value);
 }
 
-void json_member_null(struct json_writer *writer, const char *key)
-{
-    json_put_key(writer, key);
-    json_put_null(writer);
-}
-
 void json_member_value(struct json_writer *writer, const char *key, const json_t *value)
 {
     json_put_key(writer, key);

@@ -36,7 +36,6 @@ void json_member_string(struct json_writer *writer, const char *key, const char 
 void json_member_int(struct json_writer *writer, const char *key, int64_t number);
 void json_member_double(struct json_writer *writer, const char *key, double number);
 void json_member_bool(struct json_writer *writer, const char *key, bool value);
-void json_member_null(struct json_writer *writer, const char *key);
 void json_member_value(struct json_writer *writer, const char *key, const json_t *value);
 void json_member_time(struct json_writer *writer, const char *key, int64_t time_us);
 

@@ -55,16 +55,6 @@ void log_set_level(enum log_level level)
     state.level = (int)level;
 }
 
-int log_level_from_name(const char *name, enum log_level *level)
-{
-    for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
-        if (strcmp(name, levels[i].name) == 0) {
-            *level = (enum log_level)i;
-            return 0;
-        }
-    return -1;
-}
-
 static size_t put_head(char *line, size_t size, enum log_level level)
 {
     struct timespec now;

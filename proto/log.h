@@ -13,8 +13,6 @@ enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_D
 /* Names the program and decides the format; call it first. Without it lines are plain. */
 void log_open(const char *program);
 void log_set_level(enum log_level level);
-/* 0, or -1 for a name that is none of error, warning, info, debug. */
-[[nodiscard]] int log_level_from_name(const char *name, enum log_level *level);
 
 #define log_error(...) log_write(LOG_LEVEL_ERROR, __VA_ARGS__)
 #define log_warning(...) log_write(LOG_LEVEL_WARNING, __VA_ARGS__)

@@ -100,16 +100,6 @@ size_t history_size(const struct history *history)
     return history->size;
 }
 
-size_t history_n_params(const struct history *history)
-{
-    return history->n_params;
-}
-
-size_t history_n_values(const struct history *history)
-{
-    return history->n_values;
-}
-
 void history_get(const struct history *history, size_t index, struct history_trial *trial)
 {
     struct place place = find_place(index);

@@ -35,8 +35,6 @@ void history_free(struct history *history); /* no view of it may be in use; NULL
 void history_append(struct history *history, const struct history_trial *trial);
 size_t history_size(const struct history *history);
 
-size_t history_n_params(const struct history *history);
-size_t history_n_values(const struct history *history);
 /* Entry `index` of the first history_size() when the view was made. Any thread that holds a view. */
 void history_get(const struct history *history, size_t index, struct history_trial *trial);
 

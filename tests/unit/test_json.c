@@ -133,7 +133,8 @@ static void test_write(void **)
     json_member_double(&writer, "nan", NAN);
     json_member_double(&writer, "inf", -INFINITY);
     json_member_bool(&writer, "b", true);
-    json_member_null(&writer, "n");
+    json_put_key(&writer, "n");
+    json_put_null(&writer);
     json_member_value(&writer, "tree", tree);
     json_put_key(&writer, "list");
     json_begin_array(&writer);
