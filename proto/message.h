@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The messages of ask/tell, each with its reader and its writer, so that both sides speak by the same code.
+ * The messages of ask/tell, each with its reader and its writer, so that both sides speak by the same code:
+ * message_ask.c, message_report.c, message_tell.c, message_enqueue.c.
  *
  * Readers copy what they keep: a message owns its members, *_deinit() frees them and is safe on a zeroed
  * struct. Readers return 0, or -1 with `problem` set; requests refuse unknown keys, answers may grow.
@@ -12,7 +13,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "proto/json_read.h"
 #include "proto/json_write.h"
 #include "proto/problem.h"
 
@@ -153,6 +153,3 @@ struct enqueue_message {
 [[nodiscard]] int enqueue_message_read(struct enqueue_message *message, json_t *json,
                                        struct problem *problem);
 void enqueue_message_deinit(struct enqueue_message *message);
-
-/* The member "user_attrs" of any message, its sizes checked. New reference, or NULL where absent. */
-[[nodiscard]] json_t *message_read_user_attrs(struct json_reader *reader);

@@ -92,7 +92,7 @@ static void read_limits(struct spec *spec, struct json_reader *reader)
 {
     spec->max_trials = json_read_int(reader, "max_trials", 1, SPEC_MAX_TRIALS, -1);
     spec->max_seconds = json_read_number(reader, "max_seconds", SPEC_MIN_SECONDS, SPEC_MAX_SECONDS, -1);
-    spec->lease_s = json_read_number(reader, "lease_s", 1, 86400, SPEC_DEFAULT_LEASE_S);
+    spec->lease_s = json_read_number(reader, "lease_s", 1, SPEC_MAX_LEASE_S, SPEC_DEFAULT_LEASE_S);
     spec->retries = (unsigned)json_read_int(reader, "retries", 0, 1000, SPEC_DEFAULT_RETRIES);
 }
 

@@ -15,6 +15,7 @@
 #define SPEC_MAX_TRIALS INT32_MAX /* Optuna's trial ids are signed 32-bit integers */
 #define SPEC_MIN_SECONDS 0.001
 #define SPEC_MAX_SECONDS 1e9
+#define SPEC_MAX_LEASE_S 86400.0
 #define SPEC_DEFAULT_LEASE_S 60.0
 #define SPEC_DEFAULT_RETRIES 2
 
@@ -32,7 +33,7 @@ struct spec {
     json_t *pruner;     /* owned object, "type" always there */
     int64_t max_trials; /* -1: no limit */
     double max_seconds; /* -1: no limit */
-    double lease_s;     /* 1 to 86,400 */
+    double lease_s;     /* 1 to SPEC_MAX_LEASE_S */
     unsigned retries;   /* 0 to 1,000 */
     char *runner;       /* objective.runner, or NULL where there is no objective */
     json_t *objective;  /* owned object, or NULL; all but `runner` is the runner's own */

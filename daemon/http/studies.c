@@ -9,7 +9,7 @@
 #include "proto/json_read.h"
 #include "proto/json_write.h"
 #include "proto/memory.h"
-#include "proto/message.h"
+#include "proto/message_member.h"
 #include "proto/require.h"
 
 /* The answer to a change: the study as it is now. */
