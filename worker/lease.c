@@ -16,7 +16,7 @@
 
 static void advance(struct lease *lease);
 
-static void set_heartbeat(struct lease *lease, double lease_s);
+static bool take_renewal(struct lease *lease, const struct http_answer *answer);
 
 static void post(struct lease *lease, struct http_request *request, const char *verb,
                  const struct buffer *body, void (*done)(struct http_request *, const struct http_answer *))
@@ -60,7 +60,7 @@ static void heartbeat_done(struct http_request *request, const struct http_answe
     struct lease *lease = request->user;
 
     if (answer->status == 200)
-        set_heartbeat(lease, json_number_value(json_object_get(answer->json, "lease_s")));
+        (void)take_renewal(lease, answer);
     else if (says_lost(answer))
         lose(lease, answer->error);
     advance(lease);
@@ -89,6 +89,23 @@ static void set_heartbeat(struct lease *lease, double lease_s)
     uv_timer_start(&lease->timer, heartbeat_timer_cb, interval_ms, interval_ms);
 }
 
+/* What a report and a heartbeat are answered with. Is the trial to be pruned? */
+static bool take_renewal(struct lease *lease, const struct http_answer *answer)
+{
+    struct report_reply_message reply;
+    struct problem problem = {};
+    bool prune = false;
+
+    if (report_reply_message_read(&reply, answer->json, &problem)) {
+        log_warning("studyd's answer cannot be read trial=%s reason=\"%s\"", lease->path, problem.detail);
+    } else {
+        set_heartbeat(lease, reply.lease_s);
+        prune = reply.prune;
+    }
+    report_reply_message_deinit(&reply);
+    return prune;
+}
+
 /* -------------------------------------------------------------------------------------------------------
  * reports */
 
@@ -99,8 +116,7 @@ static void report_done(struct http_request *request, const struct http_answer *
     if (says_lost(answer)) {
         lose(lease, answer->error);
     } else if (answer->status == 200) {
-        set_heartbeat(lease, json_number_value(json_object_get(answer->json, "lease_s")));
-        if (json_is_true(json_object_get(answer->json, "prune")) && !lease->has_outcome)
+        if (take_renewal(lease, answer) && !lease->has_outcome)
             lease->events->prune(lease->user);
     } else if (answer->status != 0) {
         log_warning("a report was refused trial=%s reason=\"%s\"", lease->path, answer->error);
@@ -142,14 +158,43 @@ void lease_report(struct lease *lease, const struct report_point *point)
 
 /* A result that studyd does not take (two values where the study has one direction, say) is the objective's
  * failure. */
-static void tell_that_it_was_refused(struct lease *lease, const char *detail)
+static void replace_result_by_failure(struct tell_message *outcome, const char *detail)
 {
     BUFFER_AUTO struct buffer reason = {};
 
     buffer_printf(&reason, "the result was refused: %s", detail);
-    tell_message_deinit(&lease->outcome);
-    lease->outcome = (struct tell_message){
+    tell_message_deinit(outcome);
+    *outcome = (struct tell_message){
         .state = TRIAL_FAIL, .failure = FAILURE_OBJECTIVE, .reason = buffer_take(&reason)};
+}
+
+/* The failure must not be lost with what it carries. */
+static void leave_attributes_out(struct tell_message *outcome, const char *detail)
+{
+    BUFFER_AUTO struct buffer reason = {};
+
+    buffer_printf(&reason, "%s; its attributes were refused: %s", outcome->reason, detail);
+    free(outcome->reason);
+    outcome->reason = buffer_take(&reason);
+    json_decref(outcome->user_attrs);
+    outcome->user_attrs = NULL;
+}
+
+/* Is there something else to tell, now that studyd has refused the outcome? A result becomes a failure, a
+ * failure goes without its attributes; each at most once. */
+static bool tell_otherwise(struct lease *lease, const struct http_answer *answer)
+{
+    struct tell_message *outcome = &lease->outcome;
+
+    if (answer->status != 400 && answer->status != 413)
+        return false;
+    if (outcome->state == TRIAL_COMPLETE || outcome->state == TRIAL_PRUNED)
+        replace_result_by_failure(outcome, answer->error);
+    else if (outcome->state == TRIAL_FAIL && outcome->user_attrs)
+        leave_attributes_out(outcome, answer->error);
+    else
+        return false;
+    return true;
 }
 
 static void keep_reply(struct lease *lease, const struct http_answer *answer)
@@ -168,11 +213,8 @@ static void keep_reply(struct lease *lease, const struct http_answer *answer)
 static void tell_done(struct http_request *request, const struct http_answer *answer)
 {
     struct lease *lease = request->user;
-    bool may_be_told_otherwise = answer->status == 400 || answer->status == 413;
 
-    if (may_be_told_otherwise && lease->outcome.state != TRIAL_FAIL &&
-        lease->outcome.state != TRIAL_WAITING) {
-        tell_that_it_was_refused(lease, answer->error);
+    if (tell_otherwise(lease, answer)) {
         advance(lease);
         return;
     }
@@ -186,19 +228,6 @@ static void tell_done(struct http_request *request, const struct http_answer *an
         snprintf(lease->error, sizeof lease->error, "%s", answer->error);
     }
     advance(lease);
-}
-
-/* Cuts at a character's boundary. */
-static void limit_reason(char *reason)
-{
-    if (!reason || strlen(reason) <= MESSAGE_MAX_REASON)
-        return;
-
-    size_t size = MESSAGE_MAX_REASON;
-
-    while (size > 0 && ((unsigned char)reason[size] & 0xc0) == 0x80)
-        size--;
-    reason[size] = '\0';
 }
 
 static void send_tell(struct lease *lease)
@@ -218,7 +247,6 @@ void lease_tell(struct lease *lease, struct tell_message *message)
     require(!lease->has_outcome);
     lease->outcome = *message;
     *message = (struct tell_message){};
-    limit_reason(lease->outcome.reason);
     lease->has_outcome = true;
     uv_timer_stop(&lease->timer);
     http_client_cancel(lease->client, &lease->heartbeat);

@@ -58,6 +58,17 @@ def test_a_runner_goes_wrong(run, case):
     assert good["state"] == "complete" and good["value"] == good["params"]["x"]
 
 
+def test_attributes_that_are_refused(run):
+    """A failure whose attributes are too large is told without them: its class and reason are kept, it is not tried again."""
+    studyd, worker = run("""
+        say(op="fail", **{"class": "nan"}, reason="the loss exploded", attrs={"curve": 130_000 * "x"})
+        """, specs=[spec(max_trials=1, retries=3)])
+    trial = studyd.trial("s", 0)
+    assert (trial["state"], trial["attempt"], trial["user_attrs"]) == ("fail", 1, {})
+    assert trial["reason"].startswith("nan: the loss exploded; its attributes were refused: ")
+    assert "class=nan " in worker.log()
+
+
 def test_nan_is_a_failure_of_its_own(run):
     """A NaN that the objective computed is told as it is; studyd calls it a failure."""
     studyd, _ = run(f"if trial['number'] == 0:\n    say(op='done', values=['NaN'])\nelse:\n    {GOOD}")
