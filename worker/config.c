@@ -60,6 +60,8 @@ static const struct option_row rows[] = {
      .help = "stop when stdin, a pipe, is closed: a launcher's end is then the worker's end"},
     {"log_level", "LEVEL", OPTION_CHOICE, AT(log_level), .default_text = "info", .choices = log_levels,
      .help = "the least that is logged"},
+    {"sample_config", NULL, OPTION_BOOL, AT(sample_config), .is_command_line_only = true,
+     .help = "print a configuration file with all keys and their defaults, and end"},
     {"help", NULL, OPTION_BOOL, AT(help), .is_command_line_only = true, .help = "print this and end"},
     {"version", NULL, OPTION_BOOL, AT(version), .is_command_line_only = true,
      .help = "print the version and end"},
@@ -146,7 +148,7 @@ int worker_config_read(struct worker_config *config, int argc, char **argv, stru
 
     if (options_read(rows, config, argc, argv, DEFAULT_FILE, error, sizeof error))
         return problem_set(problem, PROBLEM_INVALID, "", "%s", error);
-    if (config->help || config->version)
+    if (config->help || config->version || config->sample_config)
         return 0;
     if (take_environment(config, problem))
         return -1;
@@ -175,5 +177,9 @@ void worker_config_put_help(struct buffer *out)
 
 void worker_config_put_sample(struct buffer *out)
 {
+    buffer_append_text(
+        out, "# SPDX-License-Identifier: MIT\n"
+             "# Settings of study-worker. What stands here behind a # is the default, or an example.\n"
+             "# This file is what study-worker --sample-config prints.\n\n");
     options_put_sample(rows, out);
 }

@@ -31,7 +31,7 @@ struct worker_config {
     double start_timeout_s;
     bool stop_on_stdin_eof;
     int log_level; /* enum log_level */
-    bool help, version;
+    bool sample_config, help, version;
 
     char *token; /* from the file or the environment; or NULL */
 };

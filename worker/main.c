@@ -10,24 +10,27 @@
 #include "worker/supervisor.h"
 #include "worker/trampoline.h"
 
-static void print_help(void)
+static enum worker_exit print(void (*put)(struct buffer *out))
 {
     BUFFER_AUTO struct buffer text = {};
 
-    worker_config_put_help(&text);
-    fputs(buffer_text(&text), stdout);
+    put(&text);
+    return fputs(buffer_text(&text), stdout) < 0 || fflush(stdout) ? WORKER_FAILED : WORKER_FINISHED;
+}
+
+static void put_version(struct buffer *out)
+{
+    buffer_append_text(out, "study-worker " STUDYD_VERSION "\n");
 }
 
 static enum worker_exit run(const struct worker_config *config)
 {
-    if (config->help) {
-        print_help();
-        return WORKER_FINISHED;
-    }
-    if (config->version) {
-        puts("study-worker " STUDYD_VERSION);
-        return WORKER_FINISHED;
-    }
+    if (config->help)
+        return print(worker_config_put_help);
+    if (config->version)
+        return print(put_version);
+    if (config->sample_config)
+        return print(worker_config_put_sample);
     log_set_level((enum log_level)config->log_level);
     signal(SIGPIPE, SIG_IGN); /* a runner's end is not ours */
     return supervisor_run(config);
