@@ -81,11 +81,6 @@ void runner_trial_deinit(struct runner_trial *trial)
     *trial = (struct runner_trial){0};
 }
 
-void runner_continue_write(struct buffer *out)
-{
-    buffer_append_text(out, "{\"op\": \"continue\"}\n");
-}
-
 void runner_prune_write(struct buffer *out)
 {
     buffer_append_text(out, "{\"op\": \"prune\"}\n");
