@@ -11,28 +11,23 @@
 #include "proto/memory.h"
 #include "worker/xgboost/split.h"
 
+#define ARRAY_SIZE 192 /* bytes of an array interface as JSON */
+
 /* Rows `first` to `first` + `n_rows` of the features; the strides make XGBoost read columns. */
-static void put_features(const struct dataset *dataset, size_t first, size_t n_rows,
-                         char text[DATASET_ARRAY_SIZE])
+static void put_features(const struct dataset *dataset, size_t first, size_t n_rows, char text[ARRAY_SIZE])
 {
-    snprintf(text, DATASET_ARRAY_SIZE,
+    snprintf(text, ARRAY_SIZE,
              "{\"data\":[%" PRIuPTR
              ",true],\"shape\":[%zu,%zu],\"strides\":[4,%zu],\"typestr\":\"<f4\",\"version\":3}",
              (uintptr_t)(dataset->table.features + first), n_rows, dataset->table.n_features,
              4 * dataset->table.n_rows);
 }
 
-static void put_labels(const struct dataset *dataset, size_t first, size_t n_rows,
-                       char text[DATASET_ARRAY_SIZE])
+static void put_labels(const struct dataset *dataset, size_t first, size_t n_rows, char text[ARRAY_SIZE])
 {
-    snprintf(text, DATASET_ARRAY_SIZE,
+    snprintf(text, ARRAY_SIZE,
              "{\"data\":[%" PRIuPTR ",true],\"shape\":[%zu],\"typestr\":\"<f4\",\"version\":3}",
              (uintptr_t)(dataset->table.labels + first), n_rows);
-}
-
-void dataset_put_validation(const struct dataset *dataset, char text[DATASET_ARRAY_SIZE])
-{
-    put_features(dataset, dataset->n_train, dataset->n_validation, text);
 }
 
 const float *dataset_validation_labels(const struct dataset *dataset)
@@ -213,7 +208,7 @@ static int build(const struct xgboost_library *library, const struct dataset *da
 {
     size_t first = is_validation ? dataset->n_train : 0;
     size_t n_rows = is_validation ? dataset->n_validation : dataset->n_train;
-    char features[DATASET_ARRAY_SIZE], labels[DATASET_ARRAY_SIZE];
+    char features[ARRAY_SIZE], labels[ARRAY_SIZE];
     put_features(dataset, first, n_rows, features);
     put_labels(dataset, first, n_rows, labels);
     xgboost_matrix *out = is_validation ? &pair->validation : &pair->train;

@@ -15,7 +15,6 @@
 #include "worker/xgboost/xgboost_library.h"
 
 #define DATASET_MAX_MATRICES 8 /* distinct max_bin kept at a time */
-#define DATASET_ARRAY_SIZE 192 /* bytes of an array interface as JSON */
 
 struct matrix_pair {
     int64_t max_bin; /* 0: not binned, for the tree methods that want the values */
@@ -49,7 +48,6 @@ void dataset_cache_deinit(struct dataset_cache *cache, const struct xgboost_libr
 const struct matrix_pair *dataset_get_matrices(struct dataset *dataset, const struct xgboost_library *library,
                                                int64_t max_bin, int nthread, struct failure *failure);
 
-/* The validation rows as XGBoost's array interface, for in-place prediction; and their labels. */
-void dataset_put_validation(const struct dataset *dataset, char text[DATASET_ARRAY_SIZE]);
+/* Of the validation rows. */
 const float *dataset_validation_labels(const struct dataset *dataset);
 uint64_t dataset_fingerprint(struct dataset *dataset);

@@ -181,12 +181,12 @@ static int run(const struct config *config)
     return code;
 }
 
+/* No log_open(): the lines stay plain, since study-worker's log gives them their time. */
 int main(int argc, char **argv)
 {
     struct config config = {0};
     char error[512];
     int code = EXIT_SUCCESS;
-    log_open("study-xgboost");
     if (options_read(option_rows, &config, argc, argv, NULL, error, sizeof error) < 0) {
         log_error("%s", error);
         code = EXIT_MISCONFIGURED;

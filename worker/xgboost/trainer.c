@@ -259,34 +259,24 @@ static int train(struct training *training, enum verdict *verdict)
     return 0;
 }
 
-/* Can the value be computed here? Not for gblinear, which has no in-place prediction, for several outputs a
- * row, and for metrics that are not ours. */
-static bool has_own_value(const struct training *training)
-{
-    const char *objective = parameters_get(&training->parameters, "objective");
-    return !is_set_to(&training->parameters, "booster", "gblinear") &&
-           metric_is_computed(training->metric, objective ? objective : "reg:squarederror");
-}
-
-/* The value of the whole trial: our own arithmetic on what in-place prediction gives for the validation rows;
- * else the library's evaluation of the last round. */
+/* The value of the whole trial: our own arithmetic, in doubles, on the predictions for the validation rows,
+ * which the library still has from its last evaluation. That evaluation's text, a few digits, is the value
+ * for several outputs a row and for metrics that are not ours. */
 static int compute_value(const struct training *training, double *value)
 {
-    /* cache_id is for 1.7, which refuses a configuration without it. */
     static const char config[] = "{\"type\":0,\"training\":false,\"iteration_begin\":0,\"iteration_end\":0,"
-                                 "\"strict_shape\":false,\"missing\":NaN,\"cache_id\":0}";
+                                 "\"strict_shape\":false}";
     const struct xgboost_library *library = training->library;
     const struct dataset *dataset = training->dataset;
+    const char *objective = parameters_get(&training->parameters, "objective");
     *value = training->last_value;
-    if (!has_own_value(training))
+    if (!metric_is_computed(training->metric, objective ? objective : "reg:squarederror"))
         return 0;
-    char rows[DATASET_ARRAY_SIZE];
-    dataset_put_validation(dataset, rows);
     const uint64_t *shape;
     uint64_t n_dimensions, n_predictions = 1;
     const float *predictions;
-    if (library->XGBoosterPredictFromDense(training->booster, rows, config, NULL, &shape, &n_dimensions,
-                                           &predictions) != 0)
+    if (library->XGBoosterPredictFromDMatrix(training->booster, training->matrices->validation, config,
+                                             &shape, &n_dimensions, &predictions) != 0)
         return xgboost_library_fail(library, "predict", training->failure);
     for (uint64_t i = 0; i < n_dimensions; i++)
         n_predictions *= shape[i];

@@ -40,9 +40,9 @@ typedef void *xgboost_booster; /* BoosterHandle */
     X(int, XGBoosterEvalOneIter,                                                                             \
       (xgboost_booster booster, int round, xgboost_matrix matrices[], const char *names[],                   \
        uint64_t n_matrices, const char **text))                                                              \
-    X(int, XGBoosterPredictFromDense,                                                                        \
-      (xgboost_booster booster, const char *data, const char *config, xgboost_matrix proxy,                  \
-       const uint64_t **shape, uint64_t *n_dimensions, const float **predictions))                           \
+    X(int, XGBoosterPredictFromDMatrix,                                                                      \
+      (xgboost_booster booster, xgboost_matrix matrix, const char *config, const uint64_t **shape,           \
+       uint64_t *n_dimensions, const float **predictions))                                                   \
     X(int, XGBoosterSaveModelToBuffer,                                                                       \
       (xgboost_booster booster, const char *config, uint64_t *size, const char **bytes))                     \
     X(int, XGBoosterSaveJsonConfig, (xgboost_booster booster, uint64_t * size, const char **json))
