@@ -113,11 +113,6 @@ const struct spec *study_spec(const struct study *study)
     return study->spec;
 }
 
-bool study_has_stored_spec(const struct study *study)
-{
-    return study->has_stored_spec;
-}
-
 json_t *study_user_attrs(const struct study *study)
 {
     return study->user_attrs;

@@ -81,7 +81,6 @@ const char *study_reason(
     const struct study *study); /* why it is stopped, paused or finished; NULL where nothing is to say */
 const struct spec *
 study_spec(const struct study *study); /* always there; derived for a study that Optuna created */
-bool study_has_stored_spec(const struct study *study);
 json_t *study_user_attrs(const struct study *study); /* borrowed object */
 int64_t study_seq(const struct study *study);        /* last committed */
 /* Trials of each state, indexed by enum trial_state; a lapsed trial counts as running. */
