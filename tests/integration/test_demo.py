@@ -27,15 +27,19 @@ def processes_of_session(session):
     return found
 
 
-def start_demo(*arguments):
-    demo = subprocess.Popen([ROOT / "scripts" / "demo", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                            stderr=subprocess.STDOUT, text=True, start_new_session=True)
-    return demo
+@pytest.fixture
+def start_demo(directory):
+    """start_demo(*arguments): the demo in a session of its own, with its temporary files in a private directory."""
+    def start(*arguments):
+        return subprocess.Popen([ROOT / "scripts" / "demo", *arguments], stdin=subprocess.DEVNULL,
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+                                env=dict(os.environ, TMPDIR=str(directory)))
+    return start
 
 
 @pytest.mark.parametrize("store", ["sqlite", "mysql"])
-def test_demo_ends_with_a_result_and_leaves_nothing_running(store):
-    """The best trial with its six parameters, where the time went, what to type next; no process, no socket directory."""
+def test_demo_ends_with_a_result_and_leaves_nothing_running(start_demo, directory, store):
+    """The best trial with its six parameters, where the time went, what to type next; no process, no temporary file."""
     demo = start_demo(store)
     said, _ = demo.communicate(timeout=150)
     assert demo.returncode == 0, said
@@ -46,10 +50,10 @@ def test_demo_ends_with_a_result_and_leaves_nothing_running(store):
     assert "% of it training" in said
     assert "curl http://127.0.0.1" in said
     assert processes_of_session(demo.pid) == []
-    assert not list(pathlib.Path("/tmp").glob("studyd-??????"))
+    assert list(directory.iterdir()) == []
 
 
-def test_demo_takes_ones_own_data(tmp_path):
+def test_demo_takes_ones_own_data(start_demo, tmp_path):
     """DATA=path is what is trained on."""
     table = tmp_path / "mine.csv"
     table.write_bytes(subprocess.run([ROOT / "scripts" / "make-wine"], capture_output=True, check=True).stdout)
@@ -60,7 +64,7 @@ def test_demo_takes_ones_own_data(tmp_path):
 
 
 @pytest.mark.parametrize("store", ["sqlite", "mysql"])
-def test_ctrl_c_stops_everything(store):
+def test_ctrl_c_stops_everything(start_demo, directory, store):
     """Ctrl-C in the middle: nothing is left running."""
     demo = start_demo(store)
     for line in demo.stdout:
@@ -70,9 +74,10 @@ def test_ctrl_c_stops_everything(store):
     said, _ = demo.communicate(timeout=30)
     assert demo.returncode == 130, said
     child.wait_until("the demo's processes to end", lambda: processes_of_session(demo.pid) == [])
+    assert list(directory.iterdir()) == []
 
 
-def test_a_wrong_path_is_named():
+def test_a_wrong_path_is_named(start_demo):
     """DATA that cannot be read is said at once, by its name."""
     demo = start_demo("sqlite", "/no/such/table.csv")
     said, _ = demo.communicate(timeout=30)
