@@ -82,4 +82,4 @@ def test_a_wrong_path_is_named(start_demo):
     demo = start_demo("sqlite", "/no/such/table.csv")
     said, _ = demo.communicate(timeout=30)
     assert demo.returncode == 1
-    assert said == "demo: DATA: cannot read '/no/such/table.csv'\n"
+    assert said == "demo: DATA: '/no/such/table.csv' is no file that can be read\n"
