@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """proto/openapi.yaml as a judge: does a value have the shape that a schema describes, and nothing besides?"""
 
+import math
 import re
 
 import yaml
@@ -90,3 +91,55 @@ def object_errors(value, schema, where):
             yield from errors(member, schema["additionalProperties"], f"{where}.{key}")
         elif properties and not schema.get("additionalProperties"):
             yield f"{where}: {key} is not described"
+
+
+def sample(schema, index=0):
+    """Something small that a schema allows; another one for each index where that can be."""
+    schema = resolve(schema)
+    if "oneOf" in schema:
+        return sample(schema["oneOf"][-1], index)
+    if "const" in schema or "enum" in schema:
+        return schema["const"] if "const" in schema else schema["enum"][0]
+    kinds = schema["type"]
+    kind = kinds[0] if isinstance(kinds, list) else kinds
+    if kind == "object":
+        return {key: sample(schema["properties"][key]) for key in schema.get("required", [])}
+    if kind == "array":
+        return [sample(schema["items"], place) for place in range(schema.get("minItems", 0))]
+    return str(index) if kind == "string" else index
+
+
+def of_size(schema, what, size):
+    """A string, array or object of this size."""
+    if what == "Length":
+        return "x" * size
+    if what == "Items":
+        return [sample(schema["items"], index) for index in range(size)]
+    return {str(index): sample(schema["additionalProperties"], index) for index in range(size)}
+
+
+def edges(schema):
+    """(value, is it allowed) around everything that bounds a schema: at the bound and one beyond, each word and another."""
+    schema = resolve(schema)
+    if "exclusiveMinimum" in schema:
+        yield schema["exclusiveMinimum"], False
+    for side, away in (("min", -1), ("max", 1)):
+        if side + "imum" in schema:
+            bound = schema[side + "imum"]
+            yield bound, True
+            yield bound + away if "integer" in schema["type"] else math.nextafter(bound, away * math.inf), False
+        for what in ("Length", "Items", "Properties"):
+            if side + what in schema:
+                yield of_size(schema, what, schema[side + what]), True
+                yield of_size(schema, what, schema[side + what] + away), False
+    if "enum" in schema:
+        yield from ((word, True) for word in schema["enum"])
+        yield from ((word, False) for word in ("zzz", "NaN") if word not in schema["enum"])
+    for choice in schema.get("oneOf", []):
+        yield from edges(choice)
+    if "items" in schema:
+        yield from (([value], allowed) for value, allowed in edges(schema["items"]))
+    if "propertyNames" in schema:
+        yield from (({name: 1}, allowed) for name, allowed in edges(schema["propertyNames"]))
+    if isinstance(schema.get("additionalProperties"), dict):
+        yield from (({"1": value}, allowed) for value, allowed in edges(schema["additionalProperties"]))

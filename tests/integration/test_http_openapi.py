@@ -186,6 +186,86 @@ def test_parts_of_a_spec_have_the_same_keys(studyd, member, schema, value):
         set(openapi.schema_named(schema)["properties"])
 
 
+PLAIN = {"space": {"x": {"type": "int", "low": 0, "high": 9}}, "sampler": {"type": "random"}}
+
+
+def beside(schema, key, value):
+    """What must stand beside this member for the request to be whole."""
+    if schema == "Report":
+        return {} if key == "intermediate_values" else {"step": 1, "value": 1}
+    if schema == "Tell":
+        return {"state": "fail"} if key == "class" else {} if key in ("value", "values") or value in ("pruned", "fail", "waiting") \
+            else {"value": 1}
+    return {"params": {}} if schema == "Enqueue" else {}
+
+
+def send(studyd, name, method, template, body):
+    """The request, about a new study and, where it needs one, a new trial."""
+    n_values = min(32, max(1, len(body.get("values", []))))
+    studyd.create({**PLAIN, "name": name, "directions": ["minimize"] * n_values})
+    if "{number}" in template:
+        body = {**body, "lease": studyd.ask_one(name)["lease"]}
+    return studyd.http.request(method, template.replace("{study}", name).replace("{number}", "0"), body)
+
+
+REQUESTS = {"Ask": ("POST", "/v1/studies/{study}/ask"), "AskAny": ("POST", "/v1/ask"),
+            "Report": ("POST", "/v1/studies/{study}/trials/{number}/report"),
+            "Tell": ("POST", "/v1/studies/{study}/trials/{number}/tell"), "Enqueue": ("POST", "/v1/studies/{study}/enqueue"),
+            "StudyChange": ("PATCH", "/v1/studies/{study}")}
+
+
+@pytest.mark.parametrize("schema", REQUESTS)
+def test_requests_have_the_same_limits(studyd, schema):
+    """Each bound and each word of the file is accepted; one beyond, or another word, is refused with the member's name."""
+    n_looked_at = 0
+    for key, member in openapi.schema_named(schema)["properties"].items():
+        for value, allowed in openapi.edges(member):
+            answer = send(studyd, f"s{n_looked_at}", *REQUESTS[schema], {**beside(schema, key, value), key: value})
+            check_verdict(answer, key, value, allowed)
+            n_looked_at += 1
+    assert n_looked_at >= 8
+
+
+def check_verdict(answer, field, value, allowed):
+    what = f"{field} = {str(value)[:80]}: {answer.status} {answer.text()[:300]}"
+    assert answer.status in ((200, 201) if allowed else (400,)), what
+    assert allowed or answer.json()["field"] == field, what
+
+
+PARTS = [  # of a spec: where, schema, what it needs
+    ("", "StudySpec", {}), ("sampler.", "Sampler", {"type": "tpe"}), ("pruner.", "Pruner", {}), ("objective.", "Objective", {}),
+    ("space.x.", "FloatDistribution", {"type": "float", "low": 0, "high": 1}),
+    ("space.x.", "IntDistribution", {"type": "int", "low": -2**53, "high": 2**53}),
+    ("space.x.", "CategoricalDistribution", {"type": "categorical", "choices": [1]}),
+]
+
+
+@pytest.mark.parametrize("where, schema, needed", PARTS)
+def test_specs_have_the_same_limits(studyd, where, schema, needed):
+    """The same for a study's spec and what is nested in it."""
+    n_looked_at = 0
+    for key, member in openapi.schema_named(schema)["properties"].items():
+        for value, allowed in openapi.edges(member):
+            part = {**needed, key: value}
+            for name in reversed(where.split(".")[:-1]):
+                part = {name: part}
+            answer = studyd.http.request("POST", "/v1/studies", {**PLAIN, "name": f"s{n_looked_at}", **part})
+            check_verdict(answer, where + key, value, allowed)
+            n_looked_at += 1
+    assert n_looked_at >= 1
+
+
+def test_a_spec_gets_the_same_defaults(studyd):
+    """What a spec leaves out is filled in with the file's defaults, and the whole is a StudySpec again."""
+    spec = studyd.create({"name": "s", "space": {name: needed for _, name, needed in PARTS[-3:]}})["spec"]
+    assert list(openapi.errors(spec, {"$ref": "#/components/schemas/StudySpec"})) == []
+    parts = {"StudySpec": spec, "Sampler": spec["sampler"], "Pruner": spec["pruner"], **spec["space"]}
+    defaults = {(schema, key): member["default"] for schema in parts
+                for key, member in openapi.schema_named(schema)["properties"].items() if "default" in member}
+    assert len(defaults) >= 13
+    assert {(schema, key): parts[schema].get(key) for schema, key in defaults} == defaults
+
+
 def test_the_file_itself(studyd):
     """It is served as it is, and every example of a study in conf/ is a StudySpec."""
     assert studyd.http.request("GET", "/openapi.yaml").text() == (ROOT / "proto" / "openapi.yaml").read_text()
