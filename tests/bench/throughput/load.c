@@ -86,8 +86,8 @@ static double objective(json_t *params)
     double sum = 0;
     const char *name;
     json_t *value;
-    json_object_foreach(params, name, value) sum +=
-        (json_number_value(value) - 0.3) * (json_number_value(value) - 0.3);
+    json_object_foreach (params, name, value)
+        sum += (json_number_value(value) - 0.3) * (json_number_value(value) - 0.3);
     return sum;
 }
 
