@@ -12,6 +12,9 @@
 #include "proto/require.h"
 
 #define POINTS_PER_REPORT 10000 /* what one report may carry */
+/* A request and a row for each point of a trial that reports every few milliseconds would cost more than its
+ * training does; a person or a pruner that looks at longer trials does not notice the delay. */
+#define REPORT_GAP_MS 250
 #define LEAST_HEARTBEAT_MS 200
 
 static void advance(struct lease *lease);
@@ -86,6 +89,7 @@ static void set_heartbeat(struct lease *lease, double lease_s)
 
     if (interval_ms < LEAST_HEARTBEAT_MS)
         interval_ms = LEAST_HEARTBEAT_MS;
+    lease->lease_s = lease_s;
     uv_timer_start(&lease->timer, heartbeat_timer_cb, interval_ms, interval_ms);
 }
 
@@ -113,6 +117,7 @@ static void report_done(struct http_request *request, const struct http_answer *
 {
     struct lease *lease = request->user;
 
+    set_heartbeat(lease, lease->lease_s); /* the timer was the report's */
     if (says_lost(answer)) {
         lose(lease, answer->error);
     } else if (answer->status == 200) {
@@ -135,6 +140,7 @@ static void send_points(struct lease *lease)
     report_message_write(&message, &writer);
     lease->n_points -= n;
     memmove(lease->points, lease->points + n, lease->n_points * sizeof lease->points[0]);
+    lease->next_report_ms = uv_now(lease->timer.loop) + REPORT_GAP_MS;
     post(lease, &lease->report, "report", &body, report_done);
 }
 
@@ -286,13 +292,29 @@ static void end_timer_cb(uv_timer_t *timer)
     tell_message_deinit(&told);
 }
 
+static void report_timer_cb(uv_timer_t *timer)
+{
+    advance(timer->data);
+}
+
+/* Now, or when the gap is over; what comes before the tell does not wait. */
+static void report_next(struct lease *lease)
+{
+    uint64_t now_ms = uv_now(lease->timer.loop);
+
+    if (lease->has_outcome || now_ms >= lease->next_report_ms)
+        send_points(lease);
+    else
+        uv_timer_start(&lease->timer, report_timer_cb, lease->next_report_ms - now_ms, 0);
+}
+
 /* Called after each change: sends what is next, ends when all is said. */
 static void advance(struct lease *lease)
 {
     if (is_under_way(&lease->report) || is_under_way(&lease->tell))
         return;
     if (lease->n_points > 0)
-        send_points(lease);
+        report_next(lease);
     else if (!lease->has_outcome || is_under_way(&lease->heartbeat))
         return;
     else if (!lease->is_told && !lease->is_lost)

@@ -2,8 +2,8 @@
 /*
  * One trial that studyd has handed to us: renews its lease, sends its reports, tells how it ended.
  *
- * One report is under way at a time; points that come meanwhile go together with the next. The tell goes out
- * when all points are sent, and is repeated until it is answered.
+ * One report is under way at a time, and the next goes a moment later at the soonest; points that come
+ * meanwhile go together. The tell goes out when all points are sent, and is repeated until it is answered.
  */
 #pragma once
 
@@ -41,8 +41,10 @@ struct lease {
     struct http_client *client;
     const struct lease_events *events;
     void *user;
-    uv_timer_t timer; /* the next heartbeat; open from init to close */
-    char *path;       /* "/v1/studies/wine/trials/7"; owned */
+    uv_timer_t timer;        /* the next heartbeat or report; open from init to close */
+    double lease_s;          /* as studyd gave it last */
+    uint64_t next_report_ms; /* on the loop's clock: no report before */
+    char *path;              /* "/v1/studies/wine/trials/7"; owned */
     char token[MESSAGE_LEASE_SIZE];
     struct http_request heartbeat, report, tell;
     struct report_point *points; /* not sent yet; owned */
