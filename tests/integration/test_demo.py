@@ -14,16 +14,15 @@ from harness.studyd import ROOT
 pytestmark = pytest.mark.demo
 
 
-def processes_of_session(session):
-    """Command lines of all living processes of a session."""
+def processes_of(directory):
+    """Command lines of all living processes that were started with this TMPDIR: the demo's, whatever their session."""
     found = []
-    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+    for environ in pathlib.Path("/proc").glob("[0-9]*/environ"):
         try:
-            fields = stat.read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session and fields[0] != "Z":
-                found.append((stat.parent / "cmdline").read_text().replace("\0", " "))
+            if f"TMPDIR={directory}".encode() in environ.read_bytes().split(b"\0"):
+                found.append((environ.parent / "cmdline").read_text().replace("\0", " "))
         except OSError:
-            pass  # it has just ended
+            pass  # it has just ended, or is none of ours
     return found
 
 
@@ -49,7 +48,7 @@ def test_demo_ends_with_a_result_and_leaves_nothing_running(start_demo, director
         assert f"    {parameter} = " in said
     assert "% of it training" in said
     assert "curl http://127.0.0.1" in said
-    assert processes_of_session(demo.pid) == []
+    assert processes_of(directory) == []
     assert list(directory.iterdir()) == []
 
 
@@ -70,10 +69,12 @@ def test_ctrl_c_stops_everything(start_demo, directory, store):
     for line in demo.stdout:
         if line.startswith("study-worker tunes"):
             break
+    running = " ".join(processes_of(directory))
+    assert "studyd" in running and "study-worker" in running and ("mariadbd" in running) == (store == "mysql")
     os.killpg(demo.pid, signal.SIGINT)
     said, _ = demo.communicate(timeout=30)
     assert demo.returncode == 130, said
-    child.wait_until("the demo's processes to end", lambda: processes_of_session(demo.pid) == [])
+    child.wait_until("the demo's processes to end", lambda: processes_of(directory) == [])
     assert list(directory.iterdir()) == []
 
 
