@@ -455,8 +455,9 @@ static bool is_known(struct ask *ask, struct study *study, struct requests *requ
         int64_t limit_ms = studies_now_ms(ask->studies) + ANSWER_LIMIT_MS;
         gate_wait(requests->items[index].gate, &ask->waiter);
         timer_set(&ask->studies->timers, &ask->timer, ask->until_ms > limit_ms ? ask->until_ms : limit_ms);
-    } else if (study) {
-        add_offers_again(ask, study, index);
+    } else {
+        if (study)
+            add_offers_again(ask, study, index);
         return false;
     }
     return true;

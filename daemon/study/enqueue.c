@@ -42,6 +42,8 @@ static bool is_repeated(struct op *op)
                 "this request_id was used with another body; give each new request an id of its own");
     } else if (request->gate) {
         op_wait(op, request->gate);
+    } else if (request->n_numbers == 0) {
+        return false; /* the first brought nothing */
     } else {
         op->call->number = request->numbers[0];
         op_answer(op);

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/* Calls that meet: a repeated request behind the first one, a study that is deleted under an ask, a store that
+ * takes nothing just now. */
+#include <string.h>
+
+#include "tests/unit/study_world.h"
+
+static int setup(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+    world_init(world);
+    *state = world;
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    world_deinit(*state);
+    free(*state);
+    return 0;
+}
+
+/* An ask of all studies that is repeated while the first waits gets the first one's trial; where the first got
+ * nothing it goes on by itself. */
+static void test_ask_of_all_repeated(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"max_trials\": 2");
+    struct test_offer offer = world_ask(world, study);
+    struct test_ask first, second;
+    world->is_held = true;
+    world_start_ask(world, &first, NULL, "w", 1, 0, "one");
+    world_start_ask(world, &second, NULL, "w", 1, 0, "one");
+    world->is_held = false;
+    world_run(world);
+    assert_int_equal(first.n_offers, 1);
+    assert_int_equal(second.n_offers, 1);
+    assert_string_equal(first.offers[0].lease, second.offers[0].lease);
+    world_start_ask(world, &first, NULL, "w", 1, 1, "two");
+    world_start_ask(world, &second, NULL, "w", 1, 10, "two");
+    world_pass(world, 1500);
+    assert_string_equal(first.state, "waiting");
+    assert_false(second.is_done);
+    world_tell_state(world, study, &offer, TRIAL_WAITING);
+    assert_int_equal(second.n_offers, 1);
+    assert_int_equal(second.offers[0].number, 0);
+}
+
+/* An enqueue that is repeated while the first is under way, which then fails, enqueues the trial itself. */
+static void test_enqueue_repeated(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", NULL);
+    struct test_call first, second;
+    world->is_held = true;
+    world_start_enqueue(world, &first, study, "{\"x\": 0.5}", "one");
+    world_start_enqueue(world, &second, study, "{\"x\": 0.5}", "one");
+    world_run(world);
+    world->is_held = false;
+    world->fault = STORE_AWAY;
+    world->n_faults = 1;
+    world_run(world);
+    assert_int_equal(first.problem, PROBLEM_STORE_AWAY);
+    assert_true(second.is_done);
+    assert_int_equal(second.problem, PROBLEM_NONE);
+    assert_int_equal(second.call.number, 0);
+    assert_int_equal(world_rows(world, "s")->n_trials, 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+        T(test_ask_of_all_repeated),
+        T(test_enqueue_repeated),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
