@@ -72,7 +72,12 @@ static int check(struct op *op)
     } else {
         op->has_waited_for_spec = true;
         control_store_spec(study);
-        op_wait(op, &study->gate);
+        if (study->gate.is_shut) {
+            op_wait(op, &study->gate);
+        } else {
+            change_set_refused(op->problem);
+            op_answer(op);
+        }
     }
     return -1;
 }

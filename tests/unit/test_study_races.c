@@ -67,12 +67,32 @@ static void test_enqueue_repeated(void **state)
     assert_int_equal(world_rows(world, "s")->n_trials, 1);
 }
 
+/* An enqueue in a study of Optuna's, whose spec the store does not take just now, is answered 503. */
+static void test_enqueue_spec_not_taken(void **state)
+{
+    struct world *world = *state;
+    world_optuna_trial(world, world_optuna_study(world, "o", NULL), TRIAL_RUNNING);
+    world_restart(world);
+    struct study *study = studies_find(world->studies, "o");
+    struct test_call call;
+    world->takes_nothing = true;
+    world_start_enqueue(world, &call, study, "{\"x\": 0.5}", NULL);
+    world_run(world);
+    assert_int_equal(call.problem, PROBLEM_STORE_AWAY);
+    world->takes_nothing = false;
+    world_start_enqueue(world, &call, study, "{\"x\": 0.5}", NULL);
+    world_run(world);
+    assert_int_equal(call.problem, PROBLEM_NONE);
+    assert_int_equal(call.call.number, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(test_ask_of_all_repeated),
         T(test_enqueue_repeated),
+        T(test_enqueue_spec_not_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
