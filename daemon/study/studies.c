@@ -184,9 +184,9 @@ void studies_end_call(struct studies *studies)
     wish_for_wake(studies);
 }
 
+/* The answers go first: settling frees a study that was deleted, and they may name it. */
 void studies_end_turn(struct studies *studies)
 {
-    settle(studies);
     answers_deliver(&studies->answers);
     studies_end_call(studies);
 }

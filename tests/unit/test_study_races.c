@@ -86,6 +86,28 @@ static void test_enqueue_spec_not_taken(void **state)
     assert_int_equal(call.call.number, 1);
 }
 
+/* A study is deleted while an ask of all studies has one of its trials and waits for another: the answer still
+ * names the study. */
+static void test_deleted_under_ask(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", NULL);
+    struct test_offer offer = world_ask(world, study);
+    struct test_ask ask;
+    struct test_call deleted;
+    world_tell_state(world, study, &offer, TRIAL_WAITING);
+    world->is_sampler_held = true;
+    world_start_ask(world, &ask, NULL, "w", 2, 0, NULL);
+    world_start_delete(world, &deleted, study, true);
+    world_run(world);
+    assert_int_equal(deleted.problem, PROBLEM_NONE);
+    assert_false(ask.is_done);
+    world->is_sampler_held = false;
+    world_run(world);
+    assert_int_equal(ask.n_offers, 1);
+    assert_string_equal(ask.offers[0].study, "s");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -93,6 +115,7 @@ int main(void)
         T(test_ask_of_all_repeated),
         T(test_enqueue_repeated),
         T(test_enqueue_spec_not_taken),
+        T(test_deleted_under_ask),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
