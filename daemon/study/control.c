@@ -241,15 +241,21 @@ static int choose_state(struct op *op)
     return 0;
 }
 
-/* The spec as it will be, for the database. */
-static void put_spec_json(struct op *op)
+/* The spec as it will be, for the database. One that cannot be read, or has no parameters yet, is not in
+ * memory: it must not be written over. 0, or -1 where it was answered. */
+static int put_spec_json(struct op *op)
 {
     if (!op->wanted.has_max_trials && !op->wanted.has_max_seconds)
-        return;
+        return 0;
+    if (control_check_usable(op->study, op->problem) < 0) {
+        op_answer(op);
+        return -1;
+    }
     struct spec changed = *op->study->spec;
     changed.max_trials = wanted_trials(op);
     changed.max_seconds = wanted_seconds(op);
     op->spec_json = control_spec_json(&changed);
+    return 0;
 }
 
 /* 0, or -1 where the op was answered or waits. */
@@ -269,9 +275,8 @@ static int begin_on_study(struct op *op)
 
 static void change_begin(struct op *op)
 {
-    if (begin_on_study(op) < 0 || choose_state(op) < 0)
+    if (begin_on_study(op) < 0 || put_spec_json(op) < 0 || choose_state(op) < 0)
         return;
-    put_spec_json(op);
     op->user_attrs = json_incref(op->wanted.user_attrs);
     (void)!control_submit(op, STORE_CHANGE_STUDY, change_settled);
 }

@@ -286,6 +286,31 @@ static void test_unreadable_spec(void **state)
     assert_non_null(strstr(ask.detail, "future"));
 }
 
+/* New budgets for a study whose spec is not in memory would write over what is stored. */
+static void test_budgets_without_spec(void **state)
+{
+    struct world *world = *state;
+    const struct study_change change = {.has_max_trials = true, .max_trials = 5};
+    const char *unreadable = "{\"name\": \"s\", \"space\": {}, \"future\": 1}";
+    struct test_call call;
+    world_create(world, "s", NULL);
+    struct row_study *rows = world_rows(world, "s");
+    free(rows->spec_json);
+    rows->spec_json = strdup(unreadable);
+    world_optuna_study(world, "empty", "{}");
+    world_restart(world);
+    const char *const names[] = {"s", "empty"};
+    for (size_t i = 0; i < 2; i++) {
+        struct study *study = studies_find(world->studies, names[i]);
+        world_start_change(world, &call, study, &change);
+        world_run(world);
+        assert_int_equal(call.problem, PROBLEM_NO_SPACE);
+        assert_int_equal(world_set_state(world, study, "paused"), PROBLEM_NONE);
+    }
+    assert_string_equal(rows->spec_json, unreadable);
+    assert_null(world_rows(world, "empty")->spec_json);
+}
+
 /* While somebody waits, what Optuna does is seen every 2 s: a trial that it enqueued is given out. */
 static void test_look(void **state)
 {
@@ -390,6 +415,7 @@ int main(void)
         T(test_attach),
         T(test_spec_refused),
         T(test_unreadable_spec),
+        T(test_budgets_without_spec),
         T(test_look),
         T(test_history),
         T(test_changed_under_way),
