@@ -44,14 +44,24 @@ void lease_renew(struct study *study, struct trial *trial)
     timer_set_in(study->studies, &trial->open->lease_timer, lease_ms(study));
 }
 
+/* Is there something to be done when its time is over: to let it lapse, or to fail it? */
+static bool has_deadline(const struct study *study, const struct trial *trial)
+{
+    return trial->stage == STAGE_HELD || (trial->stage == STAGE_LAPSED && !trial_has_retries(study, trial));
+}
+
 void lease_renew_all(struct study *study)
 {
     for (size_t i = 0; i < study->n_open; i++) {
-        struct trial *trial = study->open[i];
-        bool waits_to_fail = trial->stage == STAGE_LAPSED && !trial_has_retries(study, trial);
-        if (trial->stage == STAGE_HELD || waits_to_fail)
-            timer_set_in(study->studies, &trial->open->lease_timer, lease_ms(study));
+        if (has_deadline(study, study->open[i]))
+            timer_set_in(study->studies, &study->open[i]->open->lease_timer, lease_ms(study));
     }
+}
+
+void lease_go_on(struct study *study, struct trial *trial)
+{
+    if (has_deadline(study, trial) && !timer_is_set(&trial->open->lease_timer))
+        timer_set_in(study->studies, &trial->open->lease_timer, lease_ms(study));
 }
 
 int64_t lease_left_ms(const struct study *study, const struct trial *trial)

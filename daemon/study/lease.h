@@ -10,6 +10,8 @@ void lease_init_timer(struct trial_open *open);
 void lease_renew(struct study *study, struct trial *trial);
 /* The store is back, or everything was loaded: every open lease starts afresh. */
 void lease_renew_all(struct study *study);
+/* It is reserved no longer: a deadline that came meanwhile starts afresh. */
+void lease_go_on(struct study *study, struct trial *trial);
 /* Milliseconds left, 0 where it has lapsed, -1 where the trial is not ours and RUNNING. */
 int64_t lease_left_ms(const struct study *study, const struct trial *trial);
 

@@ -240,8 +240,7 @@ void trial_release(struct study *study, struct trial *trial)
 {
     struct trial_open *open = trial->open;
     list_to_hand_out(study, trial);
-    if (trial->stage == STAGE_HELD && !timer_is_set(&open->lease_timer))
-        lease_renew(study, trial);
+    lease_go_on(study, trial);
     gate_open(&open->gate);
     close_if_free(trial);
     study_mark(study);

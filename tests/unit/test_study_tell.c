@@ -312,6 +312,23 @@ static void test_lost_again(void **state)
     assert_int_equal(world_view(study, 0).state, TRIAL_FAIL);
 }
 
+/* The same where the database takes longer than a lease to say no. */
+static void test_lost_slowly(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"lease_s\": 10, \"retries\": 0");
+    world_ask(world, study);
+    world->is_held = true;
+    world_pass(world, 25000);
+    world->is_held = false;
+    world->fault = STORE_AWAY;
+    world->n_faults = 1;
+    world_run(world);
+    assert_int_equal(world_view(study, 0).state, TRIAL_RUNNING);
+    world_pass(world, 10000);
+    assert_int_equal(world_view(study, 0).state, TRIAL_FAIL);
+}
+
 /* Reports and heartbeats renew the lease, a lapsed one too. */
 static void test_renewal(void **state)
 {
@@ -556,6 +573,7 @@ int main(void)
         T(test_pruned),
         T(test_lost),
         T(test_lost_again),
+        T(test_lost_slowly),
         T(test_renewal),
         T(test_away),
         T(test_report_is_fast),
