@@ -60,15 +60,33 @@ static void make_room(struct trial_open *open, size_t n_more)
     open->is_queued = memory_resize(open->is_queued, open->capacity, sizeof *open->is_queued);
 }
 
-static void insert(struct trial_open *open, struct report_point point, bool is_queued)
+static void put_point(struct trial_open *open, size_t at, struct report_point point, bool is_queued)
 {
-    make_room(open, 1);
-    size_t at = find_step(open, point.step);
-    size_t n_behind = open->n_points++ - at;
-    memmove(&open->points[at + 1], &open->points[at], n_behind * sizeof *open->points);
-    memmove(&open->is_queued[at + 1], &open->is_queued[at], n_behind * sizeof *open->is_queued);
     open->points[at] = point;
     open->is_queued[at] = is_queued;
+}
+
+/* Takes in those of `points`, which ascend, whose steps are not there yet: from the end, so that each point
+ * moves once. */
+static void merge(struct trial_open *open, const struct report_point *points, size_t n_points, bool is_queued)
+{
+    size_t n_new = 0;
+    size_t n_old = open->n_points;
+    for (size_t i = 0; i < n_points; i++)
+        n_new += !has_step(open, points[i].step);
+    make_room(open, n_new);
+    open->n_points += n_new;
+    for (size_t at = open->n_points; at > n_old;) {
+        int32_t step = points[n_points - 1].step;
+        bool is_old = n_old > 0 && open->points[n_old - 1].step >= step;
+        n_points -= !is_old || open->points[n_old - 1].step == step;
+        n_old -= is_old;
+        at--;
+        if (is_old)
+            put_point(open, at, open->points[n_old], open->is_queued[n_old]);
+        else
+            put_point(open, at, points[n_points], is_queued);
+    }
 }
 
 static bool is_same_value(double a, double b)
@@ -104,17 +122,12 @@ static void take_in(struct trial *trial, const struct report_message *message)
     if (!open->has_reported && trial->attempt > 1 && !has_points(open, message))
         cut(open, message->points[0].step);
     open->has_reported = true;
-    for (size_t i = 0; i < message->n_points; i++) {
-        if (!has_step(open, message->points[i].step))
-            insert(open, message->points[i], false);
-    }
+    merge(open, message->points, message->n_points, false);
 }
 
 void report_load(struct trial *trial, const struct report_point *points, size_t n_points)
 {
-    make_room(trial->open, n_points);
-    for (size_t i = 0; i < n_points; i++)
-        insert(trial->open, points[i], true);
+    merge(trial->open, points, n_points, true);
 }
 
 /* ---- to the database ---- */

@@ -430,8 +430,13 @@ void world_start_fail(struct world *world, struct test_call *call, struct study 
 void world_start_report(struct world *world, struct test_call *call, struct study *study, int64_t number,
                         const char *lease, int32_t step, double value)
 {
-    struct report_point point = {step, value};
-    struct report_message message = {(char *)lease, 1, &point};
+    world_start_points(world, call, study, number, lease, 1, &(struct report_point){step, value});
+}
+
+void world_start_points(struct world *world, struct test_call *call, struct study *study, int64_t number,
+                        const char *lease, size_t n_points, const struct report_point *points)
+{
+    struct report_message message = {(char *)lease, n_points, (struct report_point *)points};
     open_call(call);
     study_report(world->studies, study, number, &message, &call->call);
     assert_false(call->is_done);

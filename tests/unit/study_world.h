@@ -136,6 +136,8 @@ void world_start_fail(struct world *world, struct test_call *call, struct study 
                       const char *lease, enum trial_failure failure);
 void world_start_report(struct world *world, struct test_call *call, struct study *study, int64_t number,
                         const char *lease, int32_t step, double value);
+void world_start_points(struct world *world, struct test_call *call, struct study *study, int64_t number,
+                        const char *lease, size_t n_points, const struct report_point *points);
 void world_start_heartbeat(struct world *world, struct test_call *call, struct study *study, int64_t number,
                            const char *lease);
 void world_start_enqueue(struct world *world, struct test_call *call, struct study *study, const char *params,

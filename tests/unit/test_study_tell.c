@@ -414,6 +414,28 @@ static void test_report_again(void **state)
     assert_true(row->points[0].value == 0.5);
 }
 
+/* Points that come for steps before, between and behind those that are there take their places; a step that is
+ * there keeps its value. */
+static void test_report_between(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", NULL);
+    struct test_offer offer = world_ask(world, study);
+    const int32_t there[] = {0, 2, 4, 7};
+    const struct report_point points[] = {{1, 10}, {3, 30}, {4, 40}, {6, 60}, {8, 80}};
+    const double expected[] = {0, 10, 2, 30, 4, 60, 7, 80};
+    struct test_call call;
+    for (int i = 0; i < 4; i++)
+        world_report(world, study, &offer, there[i], there[i]);
+    world_start_points(world, &call, study, 0, offer.lease, 5, points);
+    world_run(world);
+    assert_int_equal(call.problem, PROBLEM_NONE);
+    const struct row_trial *row = world_row(world, "s", 0);
+    assert_int_equal(row->row.n_points, 8);
+    for (int i = 0; i < 8; i++)
+        assert_true(row->points[i].value == expected[i]);
+}
+
 /* A report whose record is dropped is sent again, ahead of the tell. */
 static void test_report_dropped(void **state)
 {
@@ -578,6 +600,7 @@ int main(void)
         T(test_away),
         T(test_report_is_fast),
         T(test_report_again),
+        T(test_report_between),
         T(test_report_dropped),
         T(test_report_of_new_attempt),
         T(test_prune),
