@@ -106,13 +106,21 @@ static bool has_points(const struct trial_open *open, const struct report_messag
     return true;
 }
 
+/* What the database has from this step on must go before what is in memory is stored. */
+static void want_cut(struct trial_open *open, int32_t step)
+{
+    if (!open->has_cut || step < open->cut_step)
+        open->cut_step = step;
+    open->has_cut = true;
+}
+
 /* A new attempt begins where its first report says: what an earlier attempt reported from there on is gone.
  */
 static void cut(struct trial_open *open, int32_t step)
 {
     size_t n_points = find_step(open, step);
-    open->has_cut = open->has_cut || n_points < open->n_points;
-    open->cut_step = step;
+    if (n_points < open->n_points)
+        want_cut(open, step);
     open->n_points = n_points;
 }
 
@@ -152,10 +160,8 @@ static void give_back(struct trial_open *open, const struct parcel *parcel)
         if (at < open->n_points && open->points[at].step == parcel->points[i].step)
             open->is_queued[at] = false;
     }
-    if (record->report.removes_later) {
-        open->has_cut = true;
-        open->cut_step = parcel->points[0].step;
-    }
+    if (record->report.removes_later)
+        want_cut(open, parcel->points[0].step);
 }
 
 static void answer_prune(struct op *op, struct trial *trial, const struct change *change)

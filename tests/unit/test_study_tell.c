@@ -471,6 +471,28 @@ static void test_report_of_new_attempt(void **state)
     assert_true(world_view(study, 0).values[0] == 44);
 }
 
+/* A removal that was dropped is still due when yet another attempt begins at a later step. */
+static void test_report_cut_twice(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"lease_s\": 10, \"retries\": 9");
+    struct test_offer offer = world_ask(world, study);
+    for (int step = 0; step < 6; step++)
+        world_report(world, study, &offer, step, step);
+    world_pass(world, 10000);
+    offer = world_ask(world, study);
+    world->fault = STORE_AWAY;
+    world->n_faults = 1;
+    world_report(world, study, &offer, 1, 11);
+    world_pass(world, 10000);
+    offer = world_ask(world, study);
+    world_report(world, study, &offer, 5, 55);
+    assert_int_equal(world_tell(world, study, &offer, 1), PROBLEM_NONE);
+    const struct row_trial *row = world_row(world, "s", 0);
+    assert_int_equal(row->row.n_points, 3);
+    assert_true(row->points[0].value == 0 && row->points[1].value == 11 && row->points[2].value == 55);
+}
+
 /* "prune" is answered when what it rests on is stored, and stands. */
 static void test_prune(void **state)
 {
@@ -603,6 +625,7 @@ int main(void)
         T(test_report_between),
         T(test_report_dropped),
         T(test_report_of_new_attempt),
+        T(test_report_cut_twice),
         T(test_prune),
         T(test_dropped_tell_renews),
         T(test_directions),
