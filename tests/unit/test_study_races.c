@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Calls that meet: a repeated request behind the first one, a study that is deleted under an ask, a store that
- * takes nothing just now. */
+/* Calls that meet: a repeated request behind the first one, a study that is deleted under an ask, a store
+ * that takes nothing just now. */
 #include <string.h>
 
 #include "tests/unit/study_world.h"
@@ -20,8 +20,8 @@ static int teardown(void **state)
     return 0;
 }
 
-/* An ask of all studies that is repeated while the first waits gets the first one's trial; where the first got
- * nothing it goes on by itself. */
+/* An ask of all studies that is repeated while the first waits gets the first one's trial; where the first
+ * got nothing it goes on by itself. */
 static void test_ask_of_all_repeated(void **state)
 {
     struct world *world = *state;
@@ -86,8 +86,8 @@ static void test_enqueue_spec_not_taken(void **state)
     assert_int_equal(call.call.number, 1);
 }
 
-/* A study is deleted while an ask of all studies has one of its trials and waits for another: the answer still
- * names the study. */
+/* A study is deleted while an ask of all studies has one of its trials and waits for another: the answer
+ * still names the study. */
 static void test_deleted_under_ask(void **state)
 {
     struct world *world = *state;

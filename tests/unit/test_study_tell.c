@@ -414,8 +414,8 @@ static void test_report_again(void **state)
     assert_true(row->points[0].value == 0.5);
 }
 
-/* Points that come for steps before, between and behind those that are there take their places; a step that is
- * there keeps its value. */
+/* Points that come for steps before, between and behind those that are there take their places; a step that
+ * is there keeps its value. */
 static void test_report_between(void **state)
 {
     struct world *world = *state;
