@@ -116,7 +116,7 @@ static int read_database(struct sql_address *address, const char *text, struct p
 
 static int read_server(struct sql_address *address, const char *rest, struct problem *problem)
 {
-    size_t size = strcspn(rest, "/");
+    size_t size = strcspn(rest, "/?");
     if (rest[size] != '/' || read_authority(address, rest, size) < 0)
         return problem_set(problem, PROBLEM_INVALID, "store",
                            "The store's URL is not of the form mysql://user:password@host:port/database.");

@@ -83,6 +83,7 @@ static void test_address_invalid(void **state)
         "mysql://u@h:x/d",
         "mysql://u%zz@h/d",
         "mysql://u%00@h/d",
+        "mysql://u@h?unix_socket=/run/mysqld/mysqld.sock",
         "mysql://u@h/d?sslmode=on",
         "mysql://u@[::1/d",
         "sqlite://",
