@@ -47,11 +47,9 @@ static json_t *make_objective(json_t *given, const struct data_paths *data, stru
     return objective;
 }
 
-enum assignment_result assignment_make(json_t *study, const struct offer_message *offer,
-                                       const struct runner_table *runners, const struct data_paths *data,
-                                       const struct slot_place *place, int64_t threads,
-                                       struct runner_trial *trial, const struct runner_entry **runner,
-                                       struct problem *problem)
+int assignment_make(json_t *study, const struct offer_message *offer, const struct runner_table *runners,
+                    const struct data_paths *data, const struct slot_place *place, int64_t threads,
+                    struct runner_trial *trial, const struct runner_entry **runner, struct problem *problem)
 {
     json_t *spec = json_object_get(study, "spec"), *objective = json_object_get(spec, "objective");
     const json_t *seed = json_object_get(json_object_get(spec, "sampler"), "seed");
@@ -59,10 +57,10 @@ enum assignment_result assignment_make(json_t *study, const struct offer_message
     *trial = (struct runner_trial){};
     *runner = find_runner(offer->study, objective, runners, problem);
     if (!*runner)
-        return ASSIGNMENT_NOT_HERE;
+        return -1;
     objective = make_objective(objective, data, problem);
     if (!objective)
-        return ASSIGNMENT_IMPOSSIBLE;
+        return -1;
     *trial = (struct runner_trial){
         .study = memory_strdup(offer->study),
         .number = offer->number,
@@ -74,5 +72,5 @@ enum assignment_result assignment_make(json_t *study, const struct offer_message
         .threads = threads,
         .seed = spec_trial_seed(&(struct spec){.seed = (uint64_t)json_integer_value(seed)}, offer->number),
     };
-    return ASSIGNMENT_MADE;
+    return 0;
 }

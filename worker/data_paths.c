@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "proto/buffer.h"
 #include "proto/memory.h"
 
+/* A path that is wrong ends the worker at its start, not at its first trial. */
 static int read_name(struct data_paths *paths, const char *item, struct problem *problem)
 {
     const char *equals = strchr(item, '=');
@@ -18,6 +20,8 @@ static int read_name(struct data_paths *paths, const char *item, struct problem 
             problem, PROBLEM_INVALID, "",
             "data is NAME=PATH, the name without a slash, as in wine=/data/wine.csv, and this is \"%s\"",
             item);
+    if (access(equals + 1, R_OK) < 0)
+        return problem_set(problem, PROBLEM_INVALID, "", "data %.200s: %s", item, strerror(errno));
     paths->names[paths->n_names] = memory_strndup(item, (size_t)(equals - item));
     paths->paths[paths->n_names++] = memory_strdup(equals + 1);
     return 0;

@@ -21,7 +21,8 @@ struct data_paths {
     char **dirs; /* owned; absolute, links followed */
 };
 
-/* 0, or -1 with `problem` for an item that is not NAME=PATH or a directory that is not there. */
+/* 0, or -1 with `problem` for an item that is not NAME=PATH, a file that cannot be read or a directory
+ * that is not there. */
 [[nodiscard]] int data_paths_read(struct data_paths *paths, const struct option_list *names,
                                   const struct option_list *dirs, struct problem *problem);
 /* The absolute path (free() it), or NULL with `problem`. */

@@ -373,19 +373,14 @@ static void assign(struct slot *slot, json_t *study)
     const struct slot_host *host = slot->host;
     struct problem problem = {};
 
-    switch (assignment_make(study, &slot->offer, host->runners, host->data, slot->place, host->threads,
-                            &slot->trial, &slot->wanted, &problem)) {
-    case ASSIGNMENT_MADE:
-        move(slot, SLOT_STARTING);
-        want_runner(slot);
-        return;
-    case ASSIGNMENT_IMPOSSIBLE:
-        tell_failure(slot, FAILURE_OBJECTIVE, problem.detail, NULL);
-        return;
-    case ASSIGNMENT_NOT_HERE:
+    if (assignment_make(study, &slot->offer, host->runners, host->data, slot->place, host->threads,
+                        &slot->trial, &slot->wanted, &problem)) {
         hand_back(slot, problem.detail);
         host->cannot_serve(host->user, problem.detail);
+        return;
     }
+    move(slot, SLOT_STARTING);
+    want_runner(slot);
 }
 
 static void get_study_done(struct http_request *request, const struct http_answer *answer)

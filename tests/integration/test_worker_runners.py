@@ -222,15 +222,23 @@ def test_no_gpu_is_no_gpu(run):
     assert studyd.trial("s", 0)["user_attrs"] == {"gpus": "", "device": "cpu"}
 
 
-def test_data_that_the_worker_refuses(run, directory):
-    """objective.data is a NAME of --data or a path below --data-dir; all else fails the trial, and says why."""
+def test_data(run, directory):
+    """objective.data is a NAME of --data or a path below --data-dir."""
     (directory / "in").mkdir()
     (directory / "in" / "a.csv").write_text("1\n")
     specs = [spec(name, max_trials=1, objective={"runner": "r", "data": data}) for name, data in
-             {"named": "wine", "below": f"{directory}/in/a.csv", "outside": "/etc/passwd", "unknown": "beer"}.items()]
+             {"named": "wine", "below": f"{directory}/in/a.csv"}.items()]
     studyd, _ = run('say(op="done", values=[1], attrs={"data": trial["objective"]["data"]})',
                     "--data", "wine=/dev/null", "--data-dir", str(directory / "in"), specs=specs)
     assert studyd.trial("named", 0)["user_attrs"] == {"data": "/dev/null"}
     assert studyd.trial("below", 0)["user_attrs"] == {"data": os.path.realpath(directory / "in" / "a.csv")}
-    assert "no such file below the directories" in studyd.trial("outside", 0)["reason"]
-    assert 'no data called "beer" (it has: wine)' in studyd.trial("unknown", 0)["reason"]
+
+
+@pytest.mark.parametrize("data, why", [("beer", 'no data called "beer" (it has: wine); start it with --data beer=PATH'),
+                                       ("/etc/passwd", "no such file below the directories")], ids=["name", "path"])
+def test_data_that_is_not_here(run, directory, data, why):
+    """A worker without a study's data ends, and says what it lacks: no trial of the study is spent on it."""
+    studyd, worker = run(GOOD, "--study", "s", "--data", "wine=/dev/null", "--data-dir", str(directory), expect=2,
+                         specs=[spec(max_trials=3, retries=0, objective={"runner": "r", "data": data})])
+    assert "a study cannot be served" in worker.log() and why in worker.log()
+    assert [(trial["state"], trial["attempt"]) for trial in studyd.trials("s")] == [("waiting", 1)]

@@ -130,6 +130,7 @@ WRONG = {
     "bad runner": (["--coordinator", "http://a", "--runner", "python3"], "a runner is NAME=COMMAND"),
     "open quote": (["--coordinator", "http://a", "--runner", "r=a 'b"], "a quote (') is not closed"),
     "bad data": (["--coordinator", "http://a", "--data", "wine"], "data is NAME=PATH"),
+    "missing data": (["--coordinator", "http://a", "--data", "wine=/nowhere"], "data wine=/nowhere: No such file"),
     "missing directory": (["--coordinator", "http://a", "--data-dir", "/nowhere"], "/nowhere: No such file"),
     "missing token": (["--coordinator", "http://a", "--token-file", "/nowhere"], "token_file /nowhere: No such file"),
     "missing file": (["--config", "/nowhere"], "cannot read /nowhere"),
