@@ -69,8 +69,10 @@ def test_ctrl_c_stops_everything(start_demo, directory, store):
     for line in demo.stdout:
         if line.startswith("study-worker tunes"):
             break
+    # The line comes when the worker is forked, which may be before it is study-worker.
+    child.wait_until("the worker to run", lambda: "study-worker --coordinator" in " ".join(processes_of(directory)))
     running = " ".join(processes_of(directory))
-    assert "studyd" in running and "study-worker" in running and ("mariadbd" in running) == (store == "mysql")
+    assert "studyd --listen" in running and ("mariadbd" in running) == (store == "mysql")
     os.killpg(demo.pid, signal.SIGINT)
     said, _ = demo.communicate(timeout=30)
     assert demo.returncode == 130, said
