@@ -8,17 +8,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "proto/log.h"
 #include "proto/memory.h"
 #include "proto/require.h"
+#include "worker/runner_log.h"
 #include "worker/trampoline.h"
 
 #define KILL_AFTER_MS 5000       /* SIGTERM first */
 #define LAST_LINES_AFTER_MS 1000 /* a process that the runner left behind may hold its stdout open */
 #define READ_BYTES 65536
-#define LOG_LINE_BYTES 3900 /* a longer line is logged in pieces */
-#define N_LAST_WORDS 3
-#define LAST_WORDS_BYTES 160 /* of each */
 
 /* One of the runner's output pipes, read line by line. */
 struct line_pipe {
@@ -41,8 +38,7 @@ struct runner {
     int exit_signal;
     enum trial_failure failure; /* why runner_end() was called */
     struct problem reason;      /* the same; NONE where it ended by itself */
-    char last_words[N_LAST_WORDS][LAST_WORDS_BYTES];
-    size_t n_last_words; /* ever; the newest is at (n - 1) % N_LAST_WORDS */
+    struct runner_log log;
 };
 
 struct line_write {
@@ -78,12 +74,7 @@ static void explain_end(const struct runner *runner, struct buffer *text)
     else
         buffer_printf(text, "the runner ended with exit code %lld in the middle of its work",
                       (long long)runner->exit_status);
-
-    size_t n = runner->n_last_words < N_LAST_WORDS ? runner->n_last_words : N_LAST_WORDS;
-
-    for (size_t i = runner->n_last_words - n; i < runner->n_last_words; i++)
-        buffer_printf(text, "%s%s", i == runner->n_last_words - n ? "; its last words: " : " | ",
-                      runner->last_words[i % N_LAST_WORDS]);
+    runner_log_put_last_words(&runner->log, text);
 }
 
 static void runner_gone(struct runner *runner)
@@ -97,6 +88,7 @@ static void runner_gone(struct runner *runner)
     runner->is_gone = true;
     for (size_t i = 0; i < sizeof handles / sizeof handles[0]; i++)
         uv_close(handles[i], handle_closed_cb);
+    runner_log_end(&runner->log);
     explain_end(runner, &text);
     problem_set(&reason, PROBLEM_INVALID, "", "%s", buffer_text(&text)); /* makes it UTF-8 */
 
@@ -167,14 +159,7 @@ static void protocol_error(struct runner *runner, const char *line, size_t size,
 /* What it says outside the protocol is its log. */
 static void take_log(struct runner *runner, const char *line, size_t size)
 {
-    for (size_t start = 0; start < size; start += LOG_LINE_BYTES) {
-        size_t rest = size - start;
-        int length = rest < LOG_LINE_BYTES ? (int)rest : LOG_LINE_BYTES;
-        char *words = runner->last_words[runner->n_last_words++ % N_LAST_WORDS];
-
-        log_info("%.*s slot=%s", length, line + start, runner->start.label);
-        snprintf(words, LAST_WORDS_BYTES, "%.*s", length, line + start);
-    }
+    runner_log_put(&runner->log, uv_now(runner->loop), line, size);
 }
 
 static void take_ready(struct runner *runner, const struct runner_message *message, const char *line,
@@ -395,7 +380,11 @@ struct runner *runner_new(uv_loop_t *loop, const struct runner_start *start)
 {
     struct runner *runner = memory_new(sizeof *runner);
 
-    *runner = (struct runner){.loop = loop, .start = *start, .n_handles = 5, .failure = FAILURE_KILLED};
+    *runner = (struct runner){.loop = loop,
+                              .start = *start,
+                              .n_handles = 5,
+                              .failure = FAILURE_KILLED,
+                              .log = {.label = start->label}};
     runner->output.runner = runner->errors.runner = runner;
     init_pipe(runner, &runner->input);
     init_pipe(runner, &runner->output.pipe);

@@ -2,6 +2,7 @@
 """study-worker and its runners: good ones, and every way in which a runner can go wrong."""
 
 import os
+import re
 
 import pytest
 
@@ -97,6 +98,15 @@ def test_log_lines(run):
     assert "info: on stderr slot=0" in worker.log()
     assert worker.log().count("y") > 40_000 - 100
     assert [trial["state"] for trial in studyd.trials("s")] == ["complete", "complete"]
+
+
+def test_rubbish_without_end(run):
+    """A runner that prints without end does not fill the disk: what is too much is counted."""
+    studyd, worker = run(f"for i in range(100_000):\n    print('rubbish')\n{GOOD}", specs=[spec(max_trials=1)])
+    logged = worker.log().count("info: rubbish slot=0\n")
+    dropped = sum(int(number) for number in re.findall(r"warning: (\d+) more lines dropped slot=0\n", worker.log()))
+    assert 100 <= logged <= 10_000 and logged + dropped == 100_000
+    assert studyd.trial("s", 0)["state"] == "complete"
 
 
 def test_one_shot_runner(run):
