@@ -98,6 +98,21 @@ static size_t put_text(char *line, size_t size, const char *text)
     return used;
 }
 
+const char *log_quote(char out[LOG_QUOTED_SIZE], const char *text)
+{
+    size_t used = 0;
+
+    out[used++] = '"';
+    for (; *text && used + 4 <= LOG_QUOTED_SIZE; text++) {
+        if (*text == '"' || *text == '\\')
+            out[used++] = '\\';
+        out[used++] = *text;
+    }
+    out[used++] = '"';
+    out[used] = '\0';
+    return out;
+}
+
 void log_write(enum log_level level, const char *format, ...)
 {
     if ((int)level > state.level)

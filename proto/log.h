@@ -19,5 +19,11 @@ void log_set_level(enum log_level level);
 #define log_info(...) log_write(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_debug(...) log_write(LOG_LEVEL_DEBUG, __VA_ARGS__)
 
+/* `text` in quotes, those within it escaped, for `key=%s`; valid to the end of the block, cut where it is
+ * long. */
+#define LOG_QUOTED(text) log_quote((char[LOG_QUOTED_SIZE]){}, text)
+#define LOG_QUOTED_SIZE 2048
+const char *log_quote(char out[LOG_QUOTED_SIZE], const char *text);
+
 /* Control characters (a newline from a peer, say) are written as \n, \xNN: a line stays a line. */
 void log_write(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));

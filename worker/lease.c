@@ -101,7 +101,8 @@ static bool take_renewal(struct lease *lease, const struct http_answer *answer)
     bool prune = false;
 
     if (report_reply_message_read(&reply, answer->json, &problem)) {
-        log_warning("studyd's answer cannot be read trial=%s reason=\"%s\"", lease->path, problem.detail);
+        log_warning("studyd's answer cannot be read trial=%s reason=%s", lease->path,
+                    LOG_QUOTED(problem.detail));
     } else {
         set_heartbeat(lease, reply.lease_s);
         prune = reply.prune;
@@ -124,7 +125,7 @@ static void report_done(struct http_request *request, const struct http_answer *
         if (take_renewal(lease, answer) && !lease->has_outcome)
             lease->events->prune(lease->user);
     } else if (answer->status != 0) {
-        log_warning("a report was refused trial=%s reason=\"%s\"", lease->path, answer->error);
+        log_warning("a report was refused trial=%s reason=%s", lease->path, LOG_QUOTED(answer->error));
     }
     advance(lease);
 }

@@ -143,7 +143,8 @@ static void take_reply(struct poller *poller, struct target *target, const struc
 
     target->is_missing = false;
     if (ask_reply_message_read(&reply, answer->json, &problem)) {
-        log_error("studyd's answer cannot be read path=%s reason=\"%s\"", target->path, problem.detail);
+        log_error("studyd's answer cannot be read path=%s reason=%s", target->path,
+                  LOG_QUOTED(problem.detail));
         rest(poller, TROUBLE_MS);
     } else {
         bool is_over = strcmp(reply.state, "finished") == 0 || strcmp(reply.state, "stopped") == 0;
@@ -165,7 +166,7 @@ static bool may_come(const struct target *target, int status)
 static void wait_for_study(struct poller *poller, struct target *target, const struct http_answer *answer)
 {
     if (!target->is_missing)
-        log_info("waiting for a study study=%s reason=\"%s\"", target->study, answer->error);
+        log_info("waiting for a study study=%s reason=%s", target->study, LOG_QUOTED(answer->error));
     target->is_missing = true;
     target->is_over = false;
     next_turn(poller, true, true);
@@ -181,7 +182,7 @@ static void ask_done(struct http_request *request, const struct http_answer *ans
     } else if (may_come(target, answer->status)) {
         wait_for_study(poller, target, answer);
     } else if (answer->status >= 500) {
-        log_error("studyd cannot give trials path=%s reason=\"%s\"", target->path, answer->error);
+        log_error("studyd cannot give trials path=%s reason=%s", target->path, LOG_QUOTED(answer->error));
         rest(poller, TROUBLE_MS);
     } else if (answer->status != 0) {
         rest(poller, TROUBLE_MS);

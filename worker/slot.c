@@ -112,6 +112,13 @@ static void hand_back(struct slot *slot, const char *reason)
     tell(slot, &message);
 }
 
+/* A result with a NaN in it was told, and studyd calls that a failure. */
+static bool is_nan_failure(const struct lease_outcome *outcome)
+{
+    return outcome->end == LEASE_TOLD && outcome->told->state == TRIAL_COMPLETE &&
+           outcome->became == TRIAL_FAIL;
+}
+
 static void log_outcome(const struct slot *slot, const struct lease_outcome *outcome)
 {
     const struct offer_message *offer = &slot->offer;
@@ -126,15 +133,19 @@ static void log_outcome(const struct slot *slot, const struct lease_outcome *out
                       (double)(uv_now(slot->host->loop) - slot->running_since_ms) / 1000);
 
     if (outcome->end == LEASE_LOST)
-        log_warning("the trial is not ours any more %s reason=\"%s\"", buffer_text(&trial), outcome->error);
+        log_warning("the trial is not ours any more %s reason=%s", buffer_text(&trial),
+                    LOG_QUOTED(outcome->error));
     else if (outcome->end == LEASE_REFUSED)
-        log_error("studyd refused to be told %s reason=\"%s\"", buffer_text(&trial), outcome->error);
+        log_error("studyd refused to be told %s reason=%s", buffer_text(&trial), LOG_QUOTED(outcome->error));
     else if (told->state == TRIAL_FAIL)
-        log_warning("trial failed %s class=%s again=%s reason=\"%s\"", buffer_text(&trial),
+        log_warning("trial failed %s class=%s again=%s reason=%s", buffer_text(&trial),
                     trial_failure_names[told->failure], outcome->became == TRIAL_WAITING ? "yes" : "no",
-                    reason);
+                    LOG_QUOTED(reason));
     else if (told->state == TRIAL_WAITING)
-        log_info("trial handed back %s reason=\"%s\"", buffer_text(&trial), reason);
+        log_info("trial handed back %s reason=%s", buffer_text(&trial), LOG_QUOTED(reason));
+    else if (is_nan_failure(outcome))
+        log_warning("trial failed %s class=%s value=nan", buffer_text(&trial),
+                    trial_failure_names[FAILURE_NAN]);
     else if (told->n_values > 0)
         log_info("trial %s %s value=%.9g%s", trial_state_names[told->state], buffer_text(&trial),
                  told->values[0], outcome->is_best ? " best=yes" : "");
@@ -183,7 +194,7 @@ static void lease_ended(void *user, const struct lease_outcome *outcome)
 
     log_outcome(slot, outcome);
     if (outcome->end == LEASE_TOLD)
-        slot->totals.n_told[outcome->told->state]++;
+        slot->totals.n_told[is_nan_failure(outcome) ? TRIAL_FAIL : outcome->told->state]++;
     runner_trial_deinit(&slot->trial);
     free(slot->offer.study);
     json_decref(slot->offer.params);
@@ -357,7 +368,8 @@ static void runner_gone(void *user, const struct runner_exit *how)
     } else if (slot->state == SLOT_STARTING) {
         start_runner(slot);
     } else {
-        log_debug("a runner without a trial is gone slot=%s reason=\"%s\"", slot->place->name, how->reason);
+        log_debug("a runner without a trial is gone slot=%s reason=%s", slot->place->name,
+                  LOG_QUOTED(how->reason));
     }
     stop_when_done(slot);
 }

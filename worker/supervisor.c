@@ -8,9 +8,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
+#include "proto/buffer.h"
 #include "proto/http_client.h"
 #include "proto/log.h"
 #include "proto/memory.h"
@@ -66,13 +68,15 @@ static void write_summary(const struct supervisor *supervisor)
     if (config->report && summary_write(config->report, config->name, supervisor->exit_code,
                                         uv_now(&supervisor->loop) - supervisor->start_ms, supervisor->slots,
                                         supervisor->n_slots))
-        log_error("the summary cannot be written path=%s reason=\"%s\"", config->report, strerror(errno));
+        log_error("the summary cannot be written path=%s reason=%s", config->report,
+                  LOG_QUOTED(strerror(errno)));
 }
 
 /* Not in order: runners die with us, leases lapse. */
 static void leave_at_once(struct supervisor *supervisor, const char *why)
 {
-    log_warning("leaving at once, open trials will be run again when their leases lapse reason=\"%s\"", why);
+    log_warning("leaving at once, open trials will be run again when their leases lapse reason=%s",
+                LOG_QUOTED(why));
     write_summary(supervisor);
     _exit(supervisor->exit_code);
 }
@@ -118,7 +122,7 @@ static void stop(struct supervisor *supervisor, enum worker_exit exit_code, cons
 {
     if (supervisor->is_stopping)
         return;
-    log_info("stopping reason=\"%s\" exit_code=%d", why, exit_code);
+    log_info("stopping reason=%s exit_code=%d", LOG_QUOTED(why), exit_code);
     supervisor->is_stopping = true;
     supervisor->exit_code = exit_code;
     uv_timer_stop(&supervisor->idle_timer);
@@ -231,13 +235,13 @@ static void all_finished(void *user)
 
 static void refused(void *user, const char *why)
 {
-    log_error("studyd refused reason=\"%s\"", why);
+    log_error("studyd refused reason=%s", LOG_QUOTED(why));
     stop(user, WORKER_FAILED, "studyd refused");
 }
 
 static void cannot_serve(void *user, const char *why)
 {
-    log_error("a study cannot be served reason=\"%s\"", why);
+    log_error("a study cannot be served reason=%s", LOG_QUOTED(why));
     stop(user, WORKER_MISCONFIGURED, "a study cannot be served");
 }
 
@@ -245,7 +249,8 @@ static void cannot_start(void *user, struct slot *slot, unsigned n_in_a_row, con
 {
     struct supervisor *supervisor = user;
 
-    log_error("a runner does not start slot=%s times=%u reason=\"%s\"", slot_name(slot), n_in_a_row, why);
+    log_error("a runner does not start slot=%s times=%u reason=%s", slot_name(slot), n_in_a_row,
+              LOG_QUOTED(why));
     if (!supervisor->has_started_runner && n_in_a_row >= HOPELESS_STARTS)
         stop(supervisor, WORKER_NO_RUNNER, "no runner can be started");
 }
@@ -284,6 +289,17 @@ static void add_built_in_runner(struct supervisor *supervisor)
     runner_table_set(&supervisor->runners, "xgboost", strlen("xgboost"), &command);
 }
 
+/* Here rather than when the first model is there to be saved. */
+static int make_model_dir(const char *dir, struct problem *problem)
+{
+    BUFFER_AUTO struct buffer inside = {};
+
+    buffer_printf(&inside, "%s/.", dir);
+    if ((mkdir(dir, 0777) < 0 && errno != EEXIST) || access(buffer_text(&inside), W_OK | X_OK) < 0)
+        return problem_set(problem, PROBLEM_INVALID, "", "model_dir %s: %s", dir, strerror(errno));
+    return 0;
+}
+
 static int plan(struct supervisor *supervisor, struct problem *problem)
 {
     const struct worker_config *config = supervisor->config;
@@ -291,6 +307,8 @@ static int plan(struct supervisor *supervisor, struct problem *problem)
                                             .slurm_local_id = getenv("SLURM_LOCALID"),
                                             .count = gpu_count};
 
+    if (config->model_dir && make_model_dir(config->model_dir, problem))
+        return -1;
     add_built_in_runner(supervisor);
     if (runner_table_read(&supervisor->runners, &config->runners, problem) ||
         data_paths_read(&supervisor->data, &config->data, &config->data_dirs, problem) ||

@@ -72,7 +72,8 @@ def test_attributes_that_are_refused(run):
 
 def test_nan_is_a_failure_of_its_own(run):
     """A NaN that the objective computed is told as it is; studyd calls it a failure."""
-    studyd, _ = run(f"if trial['number'] == 0:\n    say(op='done', values=['NaN'])\nelse:\n    {GOOD}")
+    studyd, worker = run(f"if trial['number'] == 0:\n    say(op='done', values=['NaN'])\nelse:\n    {GOOD}")
+    assert re.search(r"warning: trial failed slot=0 study=s number=0 .* class=nan value=nan\n", worker.log())
     assert [trial["state"] for trial in studyd.trials("s")] == ["fail", "complete"]
 
 
@@ -244,7 +245,7 @@ def test_data(run, directory):
     assert studyd.trial("below", 0)["user_attrs"] == {"data": os.path.realpath(directory / "in" / "a.csv")}
 
 
-@pytest.mark.parametrize("data, why", [("beer", 'no data called "beer" (it has: wine); start it with --data beer=PATH'),
+@pytest.mark.parametrize("data, why", [("beer", r'no data called \"beer\" (it has: wine); start it with --data beer=PATH'),
                                        ("/etc/passwd", "no such file below the directories")], ids=["name", "path"])
 def test_data_that_is_not_here(run, directory, data, why):
     """A worker without a study's data ends, and says what it lacks: no trial of the study is spent on it."""

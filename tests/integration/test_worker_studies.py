@@ -116,7 +116,7 @@ def test_a_runner_that_is_not_here(studyd, start_worker, runner):
     studyd.create(spec(runner="torch"))
     worker = start_worker(studyd, "--study", "s", "--runner", runner)
     assert worker.wait() == 2
-    assert 'study s needs the runner "torch", and this worker has ' in worker.log()
+    assert r'reason="study s needs the runner \"torch\", and this worker has ' in worker.log()
     assert "start it with --runner torch=COMMAND" in worker.log()
     assert studyd.trial("s", 0)["state"] == "waiting"
 
@@ -132,6 +132,8 @@ WRONG = {
     "bad data": (["--coordinator", "http://a", "--data", "wine"], "data is NAME=PATH"),
     "missing data": (["--coordinator", "http://a", "--data", "wine=/nowhere"], "data wine=/nowhere: No such file"),
     "missing directory": (["--coordinator", "http://a", "--data-dir", "/nowhere"], "/nowhere: No such file"),
+    "missing parent of a directory": (["--coordinator", "http://a", "--model-dir", "/nowhere/m"], "model_dir /nowhere/m: No such file"),
+    "no directory": (["--coordinator", "http://a", "--model-dir", "/dev/null"], "model_dir /dev/null: Not a directory"),
     "missing token": (["--coordinator", "http://a", "--token-file", "/nowhere"], "token_file /nowhere: No such file"),
     "missing file": (["--config", "/nowhere"], "cannot read /nowhere"),
 }

@@ -159,13 +159,39 @@ static void test_levels(void **)
     assert_matches(end_capture(old), "^[^\n]*debug: seen\n$");
 }
 
+/* A quoted value can be read back: quotes and backslashes in it are escaped; a long one is cut, and still
+ * closed. */
+static void test_quoted(void **)
+{
+    char text[LOG_QUOTED_SIZE + 100];
+
+    assert_string_equal(LOG_QUOTED(""), "\"\"");
+    assert_string_equal(LOG_QUOTED("no \"x\" in C:\\"), "\"no \\\"x\\\" in C:\\\\\"");
+    for (size_t n_plain = 0; n_plain < 2; n_plain++) {
+        memset(text, '"', sizeof text - 1);
+        memset(text, 'x', n_plain);
+        text[sizeof text - 1] = '\0';
+
+        const char *quoted = LOG_QUOTED(text);
+        size_t length = strlen(quoted);
+
+        assert_in_range(length, LOG_QUOTED_SIZE - 3, LOG_QUOTED_SIZE - 1);
+        assert_int_equal((length - n_plain) % 2, 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),     cmocka_unit_test(test_time),
-        cmocka_unit_test(test_journal),   cmocka_unit_test(test_foreign_journal),
-        cmocka_unit_test(test_errno),     cmocka_unit_test(test_control_characters),
-        cmocka_unit_test(test_long_line), cmocka_unit_test(test_levels),
+        cmocka_unit_test(test_plain),
+        cmocka_unit_test(test_quoted),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_journal),
+        cmocka_unit_test(test_foreign_journal),
+        cmocka_unit_test(test_errno),
+        cmocka_unit_test(test_control_characters),
+        cmocka_unit_test(test_long_line),
+        cmocka_unit_test(test_levels),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
