@@ -48,6 +48,27 @@ static const char *explain(const json_error_t *error)
     }
 }
 
+/* JSON has no word for these; peers whose language prints them bare are told what we take. Else "". */
+static const char *give_advice(const char *text, size_t size, const json_error_t *error)
+{
+    static const struct {
+        const char *word;
+        int n_read; /* bytes of it that jansson has read when it gives up */
+        const char *advice;
+    } words[] = {{"NaN", 3, "; write it as the string \"NaN\""},
+                 {"Infinity", 8, "; write it as the string \"Infinity\""},
+                 {"-Infinity", 1, "; write it as the string \"-Infinity\""}};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        size_t length = strlen(words[i].word), start = (size_t)(error->position - words[i].n_read);
+
+        if (json_error_code(error) == json_error_invalid_syntax && error->position >= words[i].n_read &&
+            size - start >= length && memcmp(text + start, words[i].word, length) == 0)
+            return words[i].advice;
+    }
+    return "";
+}
+
 json_t *json_parse(const char *text, size_t size, struct problem *problem)
 {
     json_error_t error;
@@ -64,8 +85,8 @@ json_t *json_parse(const char *text, size_t size, struct problem *problem)
     json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 
     if (!json)
-        problem_set(problem, PROBLEM_INVALID, "", "not valid JSON at line %d, column %d: %s", error.line,
-                    error.column, explain(&error));
+        problem_set(problem, PROBLEM_INVALID, "", "not valid JSON at line %d, column %d: %s%s", error.line,
+                    error.column, explain(&error), give_advice(text, size, &error));
     return json;
 }
 

@@ -226,3 +226,12 @@ def test_by_hand(tmp_path):
     assert helped.returncode == 0 and "--try" in helped.stdout and "test_size" in helped.stdout
     wrong = subprocess.run([RUNNER, "--try", "{}", "--objective", "/nonexistent"], capture_output=True, text=True, timeout=30)
     assert wrong.returncode == 2 and "/nonexistent" in wrong.stderr
+    objective.write_text(json.dumps({"data": "wine", "label": "quality"}))
+    named = subprocess.run([RUNNER, "--try", "{}", "--objective", objective], capture_output=True, text=True, timeout=30)
+    assert named.returncode == 2 and '"wine" is a name that study-worker --data resolves; write a path here' in named.stderr
+
+
+def test_an_empty_library_variable(tmp_path):
+    """STUDY_XGBOOST_LIBRARY without a value is as good as none."""
+    runner = Runner(tmp_path, STUDY_XGBOOST_LIBRARY="")
+    runner.end()

@@ -106,6 +106,16 @@ static json_t *load_objective(const char *path)
     return objective;
 }
 
+/* By hand nobody resolves a name. */
+static int check_data(const json_t *objective)
+{
+    const char *data = json_string_value(json_object_get(objective, "data"));
+    if (!data || strchr(data, '/') || access(data, F_OK) == 0)
+        return 0;
+    log_error("\"%s\" is a name that study-worker --data resolves; write a path here", data);
+    return -1;
+}
+
 static int print_result(const struct trial_result *result)
 {
     if (result->outcome != OUTCOME_DONE) {
@@ -126,7 +136,7 @@ static int try_one(struct trainer *trainer, const struct config *config)
     int code = EXIT_MISCONFIGURED;
     if (!json_is_object(params)) {
         log_error("--try: %s", params ? "an object is needed: '{\"max_depth\": 6}'" : error.text);
-    } else if ((objective = load_objective(config->objective))) {
+    } else if ((objective = load_objective(config->objective)) && check_data(objective) == 0) {
         const struct runner_trial trial = {.study = (char *)"try",
                                            .attempt = 1,
                                            .params = params,
@@ -169,6 +179,8 @@ static int run(const struct config *config)
     struct xgboost_library library;
     BUFFER_AUTO struct buffer error = {0};
     const char *path = config->libxgboost ? config->libxgboost : getenv("STUDY_XGBOOST_LIBRARY");
+    if (path && !*path)
+        path = NULL;
     if (xgboost_library_open(&library, path, &error) < 0) {
         fprintf(stderr, "study-xgboost: %s", error.data);
         return EXIT_NO_LIBRARY;
