@@ -73,12 +73,22 @@ static int listen_problem(const struct address *address, struct problem *problem
 
 static void timer_cb(uv_timer_t *timer);
 
+static unsigned n_connections(const struct listener *listener)
+{
+    return MHD_get_daemon_info(listener->mhd, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
+}
+
 static void listener_run(struct listener *listener)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms;
+    unsigned n_before = n_connections(listener);
 
     listener->was_woken = false;
     MHD_run(listener->mhd);
+    /* At its limit libmicrohttpd stops accepting until the next run, and nothing else may bring that about.
+     */
+    if (n_connections(listener) < n_before)
+        listener_wake(listener);
     if (listener->was_woken)
         return; /* from within: the timer is set to "at once" */
     if (MHD_get_timeout(listener->mhd, &timeout_ms) == MHD_YES)

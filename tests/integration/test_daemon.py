@@ -312,6 +312,19 @@ def test_a_slow_client_does_not_hold_up_the_stop(start_studyd, sqlite):
     idle.close()
 
 
+def test_a_flood_of_connections_passes(start_studyd, sqlite):
+    """After as many connections as it takes have come and gone, it accepts again."""
+    studyd = start_studyd(sqlite, "--max-connections", "20")
+    host, port = studyd.http.address.split(":")
+    for _ in range(10):
+        flood = [socket.create_connection((host, int(port)), timeout=30) for _ in range(20)]
+        for connection in flood:
+            connection.close()
+        with socket.create_connection((host, int(port)), timeout=30) as connection:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert connection.recv(100).startswith(b"HTTP/1.1 200")
+
+
 def test_a_second_sigterm_ends_at_once(directory, sqlite):
     """Whoever asks twice is not made to wait."""
     studyd = Studyd(directory, sqlite).start()
