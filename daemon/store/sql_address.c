@@ -9,6 +9,8 @@
 #include "daemon/store/sql.h"
 #include "proto/memory.h"
 
+#define DEFAULT_PORT 3306
+
 static const struct {
     const char *scheme;
     const struct sql_driver *driver;
@@ -86,13 +88,19 @@ static int read_authority(struct sql_address *address, const char *text, size_t 
     return *tail == ':' ? read_port(address, tail + 1, size - host_size - 1) : -1;
 }
 
+static int refuse_no_database(struct problem *problem)
+{
+    return problem_set(problem, PROBLEM_INVALID, "store",
+                       "The store's URL names no database; write mysql://user@host/DATABASE or "
+                       "mysql://user@host/DATABASE?unix_socket=PATH.");
+}
+
 /* database?unix_socket=PATH&charset=... (the charset is ours to choose, and so ignored). */
 static int read_database(struct sql_address *address, const char *text, struct problem *problem)
 {
     size_t size = strcspn(text, "?");
     if (size == 0)
-        return problem_set(problem, PROBLEM_INVALID, "store",
-                           "The store's URL names no database: mysql://user@host/DATABASE.");
+        return refuse_no_database(problem);
     if (set_part(&address->database, text, size) < 0)
         return problem_set(problem, PROBLEM_INVALID, "store",
                            "The database's name in the store's URL is not valid.");
@@ -117,9 +125,11 @@ static int read_database(struct sql_address *address, const char *text, struct p
 static int read_server(struct sql_address *address, const char *rest, struct problem *problem)
 {
     size_t size = strcspn(rest, "/?");
-    if (rest[size] != '/' || read_authority(address, rest, size) < 0)
+    if (read_authority(address, rest, size) < 0)
         return problem_set(problem, PROBLEM_INVALID, "store",
                            "The store's URL is not of the form mysql://user:password@host:port/database.");
+    if (rest[size] != '/')
+        return refuse_no_database(problem);
     return read_database(address, rest + size + 1, problem);
 }
 
@@ -135,17 +145,27 @@ static int read_file(struct sql_address *address, const char *rest, struct probl
     return 0;
 }
 
+static void put_server(struct buffer *name, const struct sql_address *address)
+{
+    const char *host = address->host ? address->host : "localhost";
+    buffer_append_text(name, "mysql://");
+    if (address->user)
+        buffer_printf(name, "%s@", address->user);
+    buffer_printf(name, strchr(host, ':') ? "[%s]" : "%s", host);
+    if (address->port && address->port != DEFAULT_PORT)
+        buffer_printf(name, ":%u", address->port);
+    buffer_printf(name, "/%s", address->database);
+    if (address->socket)
+        buffer_printf(name, "?unix_socket=%s", address->socket);
+}
+
 static void name_address(struct sql_address *address)
 {
     struct buffer name = {0};
     if (address->path)
         buffer_printf(&name, "sqlite:///%s", address->path);
     else
-        buffer_printf(&name, "mysql://%s@%s/%s", address->user ? address->user : "",
-                      address->socket ? address->socket
-                      : address->host ? address->host
-                                      : "localhost",
-                      address->database);
+        put_server(&name, address);
     address->name = buffer_take(&name);
 }
 

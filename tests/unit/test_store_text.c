@@ -34,7 +34,7 @@ static void test_address_mysql(void **state)
     assert_int_equal(address.port, 3307);
     assert_string_equal(address.database, "optuna");
     assert_null(address.socket);
-    assert_string_equal(address.name, "mysql://user@db.example/optuna");
+    assert_string_equal(address.name, "mysql://user@db.example:3307/optuna");
     sql_address_deinit(&address);
 
     assert_int_equal(
@@ -43,11 +43,13 @@ static void test_address_mysql(void **state)
     assert_string_equal(address.socket, "/run/my sql.sock");
     assert_null(address.host);
     assert_int_equal(address.port, 0);
+    assert_string_equal(address.name, "mysql://root@localhost/o?unix_socket=/run/my sql.sock");
     sql_address_deinit(&address);
 
     assert_int_equal(sql_address_read(&address, "mysql://a@[::1]:3306/o", NULL, &problem), 0);
     assert_string_equal(address.host, "::1");
     assert_int_equal(address.port, 3306);
+    assert_string_equal(address.name, "mysql://a@[::1]/o");
     sql_address_deinit(&address);
 }
 
@@ -99,6 +101,23 @@ static void test_address_invalid(void **state)
         assert_int_equal(sql_address_read(&address, urls[i], NULL, &problem), -1);
         assert_int_equal(problem.type, PROBLEM_INVALID);
         assert_true(strlen(problem.detail) > 20);
+        sql_address_deinit(&address);
+    }
+}
+
+/* Without a database the refusal says where its name belongs, also where a socket's path has the only slash.
+ */
+static void test_address_no_database(void **state)
+{
+    (void)state;
+    static const char *const urls[] = {"mysql://u@h", "mysql://u@h/", "mysql://u@h/?charset=utf8mb4",
+                                       "mysql://root@localhost?unix_socket=/run/db/sock"};
+    for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
+        struct sql_address address;
+        struct problem problem = {0};
+        assert_int_equal(sql_address_read(&address, urls[i], NULL, &problem), -1);
+        assert_non_null(strstr(problem.detail, "names no database; write mysql://user@host/DATABASE"));
+        assert_non_null(strstr(problem.detail, "/DATABASE?unix_socket="));
         sql_address_deinit(&address);
     }
 }
@@ -304,11 +323,17 @@ static void test_constraints(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_address_mysql),     cmocka_unit_test(test_address_sqlite),
-        cmocka_unit_test(test_address_invalid),   cmocka_unit_test(test_time),
-        cmocka_unit_test(test_literals),          cmocka_unit_test(test_upsert),
-        cmocka_unit_test(test_python_json),       cmocka_unit_test(test_ascii),
-        cmocka_unit_test(test_read_distribution), cmocka_unit_test(test_write_distribution),
+        cmocka_unit_test(test_address_mysql),
+        cmocka_unit_test(test_address_sqlite),
+        cmocka_unit_test(test_address_invalid),
+        cmocka_unit_test(test_address_no_database),
+        cmocka_unit_test(test_time),
+        cmocka_unit_test(test_literals),
+        cmocka_unit_test(test_upsert),
+        cmocka_unit_test(test_python_json),
+        cmocka_unit_test(test_ascii),
+        cmocka_unit_test(test_read_distribution),
+        cmocka_unit_test(test_write_distribution),
         cmocka_unit_test(test_constraints),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
