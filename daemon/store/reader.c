@@ -42,7 +42,7 @@ static bool recover(struct reader *reader)
 {
     struct sql *sql = reader->sql;
     if (sql->status == SQL_REFUSED) {
-        char why[300];
+        char why[SQL_ERROR_SIZE + 40];
         snprintf(why, sizeof why, "the database cannot be read: %s", sql->error);
         store_fail(reader->store, EXIT_DATABASE, why);
         return false;

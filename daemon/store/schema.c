@@ -176,6 +176,13 @@ static void read_versions(struct sql *sql, const struct names *tables, struct ve
     }
 }
 
+/* What to do about a schema of another version. */
+static const char *advise(bool is_newer)
+{
+    return is_newer ? "it was made by a newer Optuna; use a newer studyd, or a database of its own"
+                    : "upgrade it with `optuna storage upgrade --storage URL`";
+}
+
 static void check_versions(struct sql *sql, const struct names *tables, const struct versions *versions)
 {
     if (versions->alembic[0] && !has_name(tables, "studies"))
@@ -185,16 +192,13 @@ static void check_versions(struct sql *sql, const struct names *tables, const st
             "give studyd a database of its own",
             versions->alembic);
     else if (versions->alembic[0] && strcmp(versions->alembic, ALEMBIC_VERSION) != 0)
-        sql_fail(sql, SQL_FATAL,
-                 "the database has Optuna's schema %s, studyd needs %s (Optuna 3.2 to 5.0): upgrade it with "
-                 "`optuna storage upgrade`",
-                 versions->alembic, ALEMBIC_VERSION);
+        sql_fail(
+            sql, SQL_FATAL, "the database has Optuna's schema %s, studyd needs %s (Optuna 3.2 to 5.0): %s",
+            versions->alembic, ALEMBIC_VERSION, advise(strverscmp(versions->alembic, ALEMBIC_VERSION) > 0));
     else if (versions->schema && versions->schema != SCHEMA_VERSION)
         sql_fail(sql, SQL_FATAL,
-                 "the database has Optuna's schema version %lld, studyd needs %d (Optuna 3.2 to 5.0): "
-                 "upgrade it with "
-                 "`optuna storage upgrade`",
-                 (long long)versions->schema, SCHEMA_VERSION);
+                 "the database has Optuna's schema version %lld, studyd needs %d (Optuna 3.2 to 5.0): %s",
+                 (long long)versions->schema, SCHEMA_VERSION, advise(versions->schema > SCHEMA_VERSION));
 }
 
 void schema_ensure(struct sql *sql)

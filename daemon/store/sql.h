@@ -38,12 +38,12 @@ enum sql_role {
     SQL_READER, /* never writes; may read for long */
 };
 
-#define SQL_ERROR_SIZE 200
+#define SQL_ERROR_SIZE 400
 
 struct sql {
     const struct sql_driver *driver;
     enum sql_status status;
-    char error[SQL_ERROR_SIZE]; /* the database's words for it */
+    char error[SQL_ERROR_SIZE]; /* the database's words for it, and what helps */
     int64_t affected;           /* rows that the last statement inserted, deleted, or found to update */
     int64_t insert_id; /* id of the first row that the last INSERT made; the next ones follow in steps of
                           id_step */

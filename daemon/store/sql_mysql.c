@@ -28,6 +28,7 @@ struct sql_mysql {
     MYSQL_ROW row;
     unsigned long *sizes;
     bool has_lock;
+    char *database; /* its name, for remedies */
 };
 
 /* Server errors that are not about the statement. Client errors (2000 to 2999) all mean a lost connection. */
@@ -60,6 +61,18 @@ static const struct {
     {4031, SQL_LOST},  /* disconnected for inactivity (MySQL) */
 };
 
+/* What helps against an error: the database's name stands between the two texts. */
+static const struct {
+    unsigned code;
+    const char *before, *after;
+} remedies[] = {
+    {1044, "; an administrator must GRANT ALL ON ", ".* TO this user"},
+    {1142, "; an administrator must GRANT ALL ON ", ".* TO this user"},
+    {1045, "; give the password in the URL, mysql://user:PASSWORD@host/", ", or with --password-file"},
+    {1698, "; give the password in the URL, mysql://user:PASSWORD@host/", ", or with --password-file"},
+    {1049, "; CREATE DATABASE ", " first"},
+};
+
 static struct sql_mysql *self(struct sql *sql)
 {
     return (struct sql_mysql *)sql;
@@ -78,7 +91,15 @@ static enum sql_status classify(unsigned code)
 static void note_error(struct sql *sql)
 {
     unsigned code = mysql_errno(self(sql)->mysql);
-    sql_fail(sql, classify(code), "%s (error %u)", mysql_error(self(sql)->mysql), code);
+    const char *before = "", *database = "", *after = "";
+    for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
+        if (remedies[i].code == code) {
+            before = remedies[i].before;
+            database = self(sql)->database;
+            after = remedies[i].after;
+        }
+    sql_fail(sql, classify(code), "%s (error %u)%s%s%s", mysql_error(self(sql)->mysql), code, before,
+             database, after);
 }
 
 static void run(struct sql *sql, const char *text, size_t size)
@@ -212,6 +233,7 @@ static struct sql *open_mysql(const struct sql_address *address, enum sql_role r
     struct sql_mysql *connection = memory_new(sizeof *connection);
     struct sql *sql = &connection->sql;
     sql->driver = &sql_mysql;
+    connection->database = memory_strdup(address->database);
     connection->mysql = mysql_init(NULL);
     if (!connection->mysql) {
         sql_fail(sql, SQL_LOST, "out of memory");
@@ -239,6 +261,7 @@ static void close_mysql(struct sql *sql)
         sql_run(sql, "DO RELEASE_LOCK(" LOCK_NAME ")");
     if (connection->mysql)
         mysql_close(connection->mysql);
+    free(connection->database);
     free(connection);
 }
 

@@ -176,6 +176,24 @@ static void set_session(struct sql *sql, enum sql_role role)
     sql_run(sql, "PRAGMA foreign_keys = ON");
 }
 
+/* SQLite names only the file that it cannot open, where more often the directory is at fault. */
+static void explain_directory(struct sql *sql)
+{
+    struct sql_sqlite *connection = self(sql);
+    const char *slash = strrchr(connection->path, '/');
+    size_t size = slash == connection->path ? 1 : slash ? (size_t)(slash - connection->path) : 0;
+    MEMORY_AUTO char *directory = size ? memory_strndup(connection->path, size) : memory_strdup(".");
+    if (eaccess(directory, W_OK) == 0)
+        return;
+    int system_error = errno;
+    sql->status = SQL_OK; /* the better words replace SQLite's */
+    if (system_error == ENOENT)
+        sql_fail(sql, SQL_FATAL, "the directory %s does not exist", directory);
+    else
+        sql_fail(sql, SQL_FATAL, "the directory %s cannot be written by this user: %s", directory,
+                 strerror(system_error));
+}
+
 static struct sql *open_sqlite(const struct sql_address *address, enum sql_role role)
 {
     struct sql_sqlite *connection = memory_new(sizeof *connection);
@@ -192,6 +210,8 @@ static struct sql *open_sqlite(const struct sql_address *address, enum sql_role 
         sql_fail(sql, SQL_FATAL, "%s: %s", address->path,
                  system_error ? strerror(system_error) : sqlite3_errmsg(connection->db));
     }
+    if (sql->status != SQL_OK && (sqlite3_errcode(connection->db) & 0xff) == SQLITE_CANTOPEN)
+        explain_directory(sql);
     if (sql->status == SQL_LOST) /* a file of another kind, one that cannot be written */
         sql->status = SQL_FATAL;
     return sql;

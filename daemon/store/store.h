@@ -179,7 +179,7 @@ struct store_record {
 
     /* Results, valid in `done`. */
     enum store_result result;
-    char detail[256];
+    char detail[400];
     size_t n_foreign;
     const struct store_trial *foreign; /* freed after `done` returns */
 

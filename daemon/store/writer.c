@@ -76,11 +76,12 @@ static void drop_connection(struct writer *writer)
     writer->sql = NULL;
 }
 
-/* Why it did not work this time. False: it never will. */
+/* Why it did not work this time. False: it never will. What is refused at the start (no right to write, say)
+ * is refused the next time too. */
 static bool note_failure(struct writer *writer)
 {
     struct sql *sql = writer->sql;
-    if (sql->status == SQL_FATAL && !writer->has_served) {
+    if ((sql->status == SQL_FATAL || sql->status == SQL_REFUSED) && !writer->has_served) {
         store_fail(writer->store, EXIT_DATABASE, sql->error);
         return false;
     }

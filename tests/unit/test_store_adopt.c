@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "tests/unit/store_harness.h"
 
@@ -148,7 +150,24 @@ static void test_other_version(void **state)
     struct harness *harness = begin_with_tables(state);
     harness_sql(harness, "UPDATE alembic_version SET version_num='v2.6.0.a'");
     assert_refused(harness, "schema v2.6.0.a, studyd needs v3.2.0.a (Optuna 3.2 to 5.0): upgrade it with "
-                            "`optuna storage upgrade`");
+                            "`optuna storage upgrade --storage URL`");
+}
+
+/* A newer one cannot be upgraded to ours: the advice is another. */
+static void test_newer_version(void **state)
+{
+    static const char *const newer[] = {"v3.2.0.b", "v6.0.0.a", "v10.0.0.a"};
+    struct harness *harness = begin_with_tables(state);
+    for (size_t i = 0; i < sizeof newer / sizeof *newer; i++) {
+        harness_sql(harness, "UPDATE alembic_version SET version_num='%s'", newer[i]);
+        assert_refused(harness, "made by a newer Optuna; use a newer studyd, or a database of its own");
+        assert_null(strstr(harness->why, "upgrade"));
+        harness_close(harness);
+        harness->exit_code = 0;
+    }
+    harness_sql(harness, "DELETE FROM alembic_version");
+    harness_sql(harness, "UPDATE version_info SET schema_version=13");
+    assert_refused(harness, "made by a newer Optuna");
 }
 
 /* So is another schema version without a revision. */
@@ -190,11 +209,66 @@ static void test_no_access(void **state)
         strcpy(harness->url, "sqlite:////no/such/directory/studyd.db");
     else
         memcpy(strstr(harness->url, "studyd_test_"), "studyd_none_", strlen("studyd_none_"));
-    harness_open(harness);
-    assert_int_equal(harness->exit_code, 3);
-    assert_true(strlen(harness->why) > 10);
+    assert_refused(harness, harness->kind == HARNESS_SQLITE
+                                ? "the directory /no/such/directory does not exist"
+                                : "; CREATE DATABASE studyd_none_");
     if (harness->kind == HARNESS_MYSQL) /* teardown drops the database itself */
         memcpy(strstr(harness->url, "studyd_none_"), "studyd_test_", strlen("studyd_test_"));
+}
+
+/* A directory that cannot be written is named. (Root can write each, and so is somebody else here.) */
+static void test_locked_directory(void **state)
+{
+    struct harness *harness = begin(state);
+    bool is_root = geteuid() == 0;
+    assert_int_equal(chmod(harness->directory, 0555), 0);
+    if (is_root)
+        assert_int_equal(seteuid(65534), 0);
+    harness_open(harness);
+    if (is_root)
+        assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(harness->directory, 0700), 0);
+    assert_int_equal(harness->exit_code, 3);
+    assert_non_null(strstr(harness->why, harness->directory));
+    assert_non_null(strstr(harness->why, "cannot be written by this user"));
+}
+
+/* A wrong password ends the store at once, and the words say where the right one belongs. */
+static void test_wrong_password(void **state)
+{
+    struct harness *harness = begin(state);
+    char url[sizeof harness->url];
+    snprintf(url, sizeof url, "mysql://studyd_nobody:wrong%s", strchr(harness->url, '@'));
+    strcpy(harness->url, url);
+    assert_refused(harness, "mysql://user:PASSWORD@host/studyd_test_");
+    assert_non_null(strstr(harness->why, "--password-file"));
+    assert_null(strstr(harness->why, "wrong"));
+}
+
+/* Who may only read gets no service, however long the store waits: it ends, and says which right is missing.
+ */
+static void test_read_only_user(void **state)
+{
+    struct harness *harness = begin_with_tables(state);
+    char url[sizeof harness->url], name[32];
+    snprintf(name, sizeof name, "studyd_test_%d", (int)getpid());
+    snprintf(url, sizeof url, "mysql://%s:secret%s", name, strchr(harness->url, '@'));
+    harness_sql(harness, "CREATE USER %s@localhost IDENTIFIED BY 'secret'", name);
+    harness_sql(harness, "GRANT SELECT ON %s.* TO %s@localhost", name, name);
+    strcpy(harness->url, url);
+    assert_refused(harness, "; an administrator must GRANT ALL ON studyd_test_");
+    assert_int_equal(harness->n_away, 0);
+    harness_sql(harness, "DROP USER %s@localhost", name);
+}
+
+/* So it is with every refusal of the ownership. */
+static void test_refused_ownership(void **state)
+{
+    struct harness *harness = begin_with_tables(state);
+    harness_sql(harness, "CREATE TRIGGER no BEFORE UPDATE ON studyd_owner "
+                         "BEGIN SELECT RAISE(ABORT, 'not for you'); END");
+    assert_refused(harness, "not for you");
+    assert_int_equal(harness->n_away, 0);
 }
 
 /* A file that is no database is not touched. */
@@ -212,10 +286,13 @@ static void test_no_database(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_optuna_study),  ON_BOTH(test_optuna_study_goes_on),
-        ON_BOTH(test_other_version), ON_BOTH(test_other_schema_version),
-        ON_BOTH(test_other_program), ON_BOTH(test_half_made),
-        ON_BOTH(test_no_access),     ON_SQLITE(test_no_database),
+        ON_BOTH(test_optuna_study),        ON_BOTH(test_optuna_study_goes_on),
+        ON_BOTH(test_other_version),       ON_BOTH(test_other_schema_version),
+        ON_BOTH(test_other_program),       ON_BOTH(test_half_made),
+        ON_BOTH(test_no_access),           ON_SQLITE(test_no_database),
+        ON_BOTH(test_newer_version),       ON_SQLITE(test_locked_directory),
+        ON_MYSQL(test_wrong_password),     ON_MYSQL(test_read_only_user),
+        ON_SQLITE(test_refused_ownership),
     };
     harness_choose_tests();
     return cmocka_run_group_tests(tests, NULL, NULL);
