@@ -24,7 +24,7 @@ struct http_client {
     size_t n_urls;
     char **urls;    /* owned; without a slash at the end */
     size_t current; /* the coordinator that is asked now */
-    bool is_away;   /* the last attempt was in vain, and that was said */
+    bool is_away;   /* the last attempt had no answer, and that was said */
     char *ca_file, *user_agent;
     struct curl_slist *headers;
     long connect_timeout_ms;
@@ -44,6 +44,7 @@ struct exchange {
     char *path, *body;
     uv_timer_t timer; /* until the next attempt; or 0 ms: cancelled */
     bool is_transferring;
+    bool was_refused; /* for now, and that was said */
     size_t url_index; /* the coordinator of the last attempt */
     int n_attempts;
     uint64_t first_ms;
@@ -138,24 +139,36 @@ static uint64_t random_below(uint64_t limit)
 }
 
 /* Full jitter on top of what the coordinator wished. */
-static uint64_t back_off_ms(int n_attempts, long retry_after_s)
+static uint64_t choose_back_off_ms(const struct exchange *exchange, long retry_after_s)
 {
-    uint64_t most = BACK_OFF_MOST_MS;
+    long asked_ms = exchange->request->back_off_ms;
+    uint64_t most_ms = asked_ms ? (uint64_t)asked_ms : BACK_OFF_MOST_MS;
 
-    if (n_attempts <= 7)
-        most = (uint64_t)BACK_OFF_FIRST_MS << (n_attempts - 1);
-    return (uint64_t)retry_after_s * 1000 + random_below(most) + 1;
+    if (exchange->n_attempts <= 7 && most_ms > (uint64_t)BACK_OFF_FIRST_MS << (exchange->n_attempts - 1))
+        most_ms = (uint64_t)BACK_OFF_FIRST_MS << (exchange->n_attempts - 1);
+    return (uint64_t)retry_after_s * 1000 + random_below(most_ms) + 1;
+}
+
+/* Once while nobody answers; once for each request that is refused for now, since others may go through. */
+static void log_vain_attempt(struct exchange *exchange, int status, const char *error)
+{
+    struct http_client *client = exchange->client;
+    const char *url = client->urls[exchange->url_index];
+
+    if (status == 0 && !client->is_away)
+        log_warning("no answer from the coordinator, trying again url=%s reason=%s", url, LOG_QUOTED(error));
+    else if (status != 0 && !exchange->was_refused)
+        log_warning("the coordinator cannot do it now, trying again url=%s path=%s status=%d reason=%s", url,
+                    exchange->path, status, LOG_QUOTED(error));
+    client->is_away = client->is_away || status == 0;
+    exchange->was_refused = exchange->was_refused || status != 0;
 }
 
 /* An attempt was in vain: this coordinator is left, for the others too. */
-static void leave_coordinator(struct exchange *exchange, const char *error)
+static void leave_coordinator(struct exchange *exchange)
 {
     struct http_client *client = exchange->client;
 
-    if (!client->is_away)
-        log_warning("no answer from the coordinator, trying again url=%s reason=\"%s\"",
-                    client->urls[exchange->url_index], error);
-    client->is_away = true;
     if (client->current == exchange->url_index)
         client->current = (client->current + 1) % client->n_urls;
 }
@@ -175,12 +188,13 @@ static void attempt_in_vain(struct exchange *exchange, int status, const char *e
 {
     curl_off_t retry_after_s = 0;
 
-    leave_coordinator(exchange, error);
+    log_vain_attempt(exchange, status, error);
+    leave_coordinator(exchange);
     curl_easy_getinfo(exchange->easy, CURLINFO_RETRY_AFTER, &retry_after_s);
     if (retry_after_s > 60)
         retry_after_s = 60;
 
-    uint64_t delay_ms = back_off_ms(exchange->n_attempts, (long)retry_after_s);
+    uint64_t delay_ms = choose_back_off_ms(exchange, (long)retry_after_s);
 
     if (may_try_again(exchange, delay_ms))
         uv_timer_start(&exchange->timer, attempt_timer_cb, delay_ms, 0);

@@ -42,6 +42,7 @@ struct http_request {
     const char *path;   /* "/v1/ask"; copied */
     const char *body;   /* JSON text or NULL; copied */
     long timeout_ms;    /* of one attempt, 0: 30 s */
+    long back_off_ms;   /* the longest wait between two attempts, 0: 10 s; Retry-After comes on top */
     int64_t give_up_ms; /* no new attempt this long after the first; 0: never gives up; -1: one attempt */
     void (*done)(struct http_request *request, const struct http_answer *answer);
     void *user;

@@ -52,6 +52,12 @@ static const struct option_row rows[] = {
      .help = "end when its studies are finished or stopped"},
     {"max_idle_s", "S", OPTION_NUMBER, AT(max_idle_s), .default_text = "0", .low = 0, .high = 1e9,
      .unit = "s", .help = "end after so long without a trial; 0: never"},
+    {"ask_ahead_below_s", "S", OPTION_NUMBER, AT(ask_ahead_below_s), .default_text = "2", .low = 0,
+     .high = 1e9, .unit = "s",
+     .help =
+         "a slot whose last trial took less asks for the next one while it trains, and so never waits for "
+         "studyd; the price is that the next trial's parameters do not know this one's result yet; 0: "
+         "never ask ahead"},
     {"trial_timeout_s", "S", OPTION_NUMBER, AT(trial_timeout_s), .default_text = "0", .low = 0, .high = 1e9,
      .unit = "s", .help = "kill the runner of a trial that takes longer; 0: never"},
     {"start_timeout_s", "S", OPTION_NUMBER, AT(start_timeout_s), .default_text = "60", .low = 0.1,

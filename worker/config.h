@@ -26,8 +26,9 @@ struct worker_config {
     char *name;       /* never NULL once read: the host's */
     char *report;     /* or NULL */
     bool exit_when_finished;
-    double max_idle_s;      /* 0: for ever */
-    double trial_timeout_s; /* 0: none */
+    double max_idle_s;        /* 0: for ever */
+    double ask_ahead_below_s; /* 0: never */
+    double trial_timeout_s;   /* 0: none */
     double start_timeout_s;
     bool stop_on_stdin_eof;
     int log_level; /* enum log_level */

@@ -16,19 +16,37 @@
  * training does; a person or a pruner that looks at longer trials does not notice the delay. */
 #define REPORT_GAP_MS 250
 #define LEAST_HEARTBEAT_MS 200
+#define TELL_TIMEOUT_MS 10000 /* studyd answers a change within 5 s */
 
 static void advance(struct lease *lease);
 
 static bool take_renewal(struct lease *lease, const struct http_answer *answer);
 
+/* A sixth of the lease: two thirds are left when a heartbeat is due, and are enough for some attempts. */
+static long patience_ms(const struct lease *lease)
+{
+    double patience_ms = lease->lease_s * 1000 / 6;
+
+    return patience_ms < LEAST_HEARTBEAT_MS ? LEAST_HEARTBEAT_MS
+           : patience_ms > TELL_TIMEOUT_MS  ? TELL_TIMEOUT_MS
+                                            : (long)patience_ms;
+}
+
+/* A request that is swallowed must not cost the trial. */
 static void post(struct lease *lease, struct http_request *request, const char *verb,
                  const struct buffer *body, void (*done)(struct http_request *, const struct http_answer *))
 {
     BUFFER_AUTO struct buffer path = {};
+    long most_ms = patience_ms(lease);
 
     buffer_printf(&path, "%s/%s", lease->path, verb);
-    *request = (struct http_request){
-        .method = "POST", .path = buffer_text(&path), .body = buffer_text(body), .done = done, .user = lease};
+    *request = (struct http_request){.method = "POST",
+                                     .path = buffer_text(&path),
+                                     .body = buffer_text(body),
+                                     .timeout_ms = request == &lease->tell ? TELL_TIMEOUT_MS : most_ms,
+                                     .back_off_ms = most_ms,
+                                     .done = done,
+                                     .user = lease};
     http_client_send(lease->client, request);
 }
 

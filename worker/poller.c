@@ -210,7 +210,7 @@ static double choose_wait_s(const struct poller *poller)
     return poller->n_in_vain < poller->n_targets ? 0 : TURN_WAIT_S;
 }
 
-static void send_ask(struct poller *poller, size_t n_free)
+static void send_ask(struct poller *poller, size_t n_wanted)
 {
     struct target *target = &poller->targets[poller->turn];
     double wait_s = choose_wait_s(poller);
@@ -220,7 +220,7 @@ static void send_ask(struct poller *poller, size_t n_free)
     struct ask_message message = {.worker = (char *)poller->host.worker, .wait_s = wait_s, .request_id = id};
 
     make_request_id(id);
-    message.count = n_free < MESSAGE_MAX_COUNT ? (int64_t)n_free : MESSAGE_MAX_COUNT;
+    message.count = n_wanted < MESSAGE_MAX_COUNT ? (int64_t)n_wanted : MESSAGE_MAX_COUNT;
     message.runners = target->study ? NULL : runner_table_names(poller->host.runners);
     json_writer_init(&writer, &body);
     ask_message_write(&message, &writer);
@@ -236,10 +236,10 @@ static void send_ask(struct poller *poller, size_t n_free)
 
 static void ask(struct poller *poller)
 {
-    size_t n_free = poller->host.count_free(poller->host.user);
+    size_t n_wanted = poller->host.count_wanted(poller->host.user);
 
-    if (n_free > 0 && !poller->is_stopping)
-        send_ask(poller, n_free);
+    if (n_wanted > 0 && !poller->is_stopping)
+        send_ask(poller, n_wanted);
 }
 
 void poller_wake(struct poller *poller)

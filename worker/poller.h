@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Asks studyd for trials: one request at a time, for all free slots together.
+ * Asks studyd for trials: one request at a time, for as many as are wanted.
  *
  * With one study, or with all, the request waits at studyd until there is work. With several named studies
  * they take turns: first nobody waits, and when a whole round gave nothing each waits for a second.
@@ -25,15 +25,16 @@ struct poller_host {
     const struct option_list *studies; /* none: all that have one of `runners` */
     const struct runner_table *runners;
     void *user;
-    size_t (*count_free)(void *user);                      /* slots that can take a trial now */
-    void (*give)(void *user, struct offer_message *offer); /* takes the offer; at most as many as were free */
+    size_t (*count_wanted)(void *user); /* how many trials there is a use for now */
+    void (*give)(void *user,
+                 struct offer_message *offer);    /* takes the offer; at most as many as were wanted */
     void (*all_finished)(void *user);             /* every study is finished or stopped; may come again */
     void (*refused)(void *user, const char *why); /* asking again would not help */
     void (*stopped)(void *user);
 };
 
 [[nodiscard]] struct poller *poller_new(const struct poller_host *host);
-/* A slot became free: asks, unless it is asking. */
+/* More trials may be wanted: asks, unless it is asking. */
 void poller_wake(struct poller *poller);
 /* Asks no more. An answer that is on its way is still waited for, for half a second: what it brings is given.
  * Then stopped() comes, and the poller is freed. */

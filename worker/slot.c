@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A slot's life: which trial it has, which runner it keeps, and what becomes of both. */
+/* A slot's life: which trial it runs, which runner it keeps, and what becomes of both. */
 #include "worker/slot.h"
 
 #include <stdio.h>
@@ -10,7 +10,6 @@
 #include "proto/memory.h"
 #include "proto/require.h"
 #include "worker/assignment.h"
-#include "worker/lease.h"
 #include "worker/runner.h"
 
 #define PAUSE_FIRST_MS 500
@@ -24,13 +23,13 @@ struct slot {
     struct slot_totals totals;
     uint64_t state_since_ms;
 
-    /* the trial */
-    struct offer_message offer; /* owned */
-    struct lease lease;         /* open from slot_new() on; closed at the stop */
-    struct http_request get_study;
+    /* the trial; NULL where there is none */
+    struct held_trial *held;
     struct runner_trial trial;         /* owned; what the runner is given */
     const struct runner_entry *wanted; /* the runner that the trial needs */
     uint64_t running_since_ms;         /* 0: it did not get so far */
+    uint64_t last_trial_ms;            /* how long the last one took; 0: there was none, or it failed */
+    size_t n_untold;                   /* trials that it ran, and that studyd has not answered for yet */
 
     /* the runner */
     struct runner *runner;            /* NULL where there is none */
@@ -41,11 +40,10 @@ struct slot {
     unsigned n_bad_starts, n_crashes; /* in a row */
 
     uv_timer_t timer; /* RUNNING: time limit; PAUSED: the pause */
-    bool has_closed;  /* the timer and the lease */
+    bool has_closed;  /* the timer */
 };
 
-/* -------------------------------------------------------------------------------------------------------
- * states */
+/* ---- states ---- */
 
 static void move(struct slot *slot, enum slot_state to)
 {
@@ -66,91 +64,13 @@ static void timer_closed_cb(uv_handle_t *handle)
     slot->host->changed(slot->host->user, slot);
 }
 
-static void lease_closed_cb(uv_handle_t *handle)
-{
-    struct slot *slot = ((struct lease *)handle->data)->user;
-
-    uv_close((uv_handle_t *)&slot->timer, timer_closed_cb);
-}
-
 /* Once it is asked to stop: is it done? */
 static void stop_when_done(struct slot *slot)
 {
-    bool has_trial = slot->state != SLOT_IDLE && slot->state != SLOT_PAUSED;
-
-    if (!slot->is_stopping || has_trial || slot->runner || slot->has_closed)
+    if (!slot->is_stopping || slot->held || slot->runner || slot->has_closed)
         return;
     slot->has_closed = true;
-    lease_close(&slot->lease, lease_closed_cb);
-}
-
-/* -------------------------------------------------------------------------------------------- the trial's
- * outcome */
-
-static void tell(struct slot *slot, struct tell_message *message)
-{
-    uv_timer_stop(&slot->timer);
-    move(slot, SLOT_TELLING);
-    lease_tell(&slot->lease, message);
-}
-
-static void tell_failure(struct slot *slot, enum trial_failure failure, const char *reason, json_t *attrs)
-{
-    struct tell_message message = {.state = TRIAL_FAIL,
-                                   .failure = failure,
-                                   .reason = memory_strdup(reason),
-                                   .user_attrs = json_incref(attrs)};
-
-    tell(slot, &message);
-}
-
-static void hand_back(struct slot *slot, const char *reason)
-{
-    struct tell_message message = {.state = TRIAL_WAITING, .reason = memory_strdup(reason)};
-
-    http_client_cancel(slot->host->client, &slot->get_study);
-    tell(slot, &message);
-}
-
-/* A result with a NaN in it was told, and studyd calls that a failure. */
-static bool is_nan_failure(const struct lease_outcome *outcome)
-{
-    return outcome->end == LEASE_TOLD && outcome->told->state == TRIAL_COMPLETE &&
-           outcome->became == TRIAL_FAIL;
-}
-
-static void log_outcome(const struct slot *slot, const struct lease_outcome *outcome)
-{
-    const struct offer_message *offer = &slot->offer;
-    const struct tell_message *told = outcome->told;
-    const char *reason = told->reason ? told->reason : "";
-    BUFFER_AUTO struct buffer trial = {};
-
-    buffer_printf(&trial, "slot=%s study=%s number=%lld attempt=%lld", slot->place->name, offer->study,
-                  (long long)offer->number, (long long)offer->attempt);
-    if (slot->running_since_ms)
-        buffer_printf(&trial, " seconds=%.3f",
-                      (double)(uv_now(slot->host->loop) - slot->running_since_ms) / 1000);
-
-    if (outcome->end == LEASE_LOST)
-        log_warning("the trial is not ours any more %s reason=%s", buffer_text(&trial),
-                    LOG_QUOTED(outcome->error));
-    else if (outcome->end == LEASE_REFUSED)
-        log_error("studyd refused to be told %s reason=%s", buffer_text(&trial), LOG_QUOTED(outcome->error));
-    else if (told->state == TRIAL_FAIL)
-        log_warning("trial failed %s class=%s again=%s reason=%s", buffer_text(&trial),
-                    trial_failure_names[told->failure], outcome->became == TRIAL_WAITING ? "yes" : "no",
-                    LOG_QUOTED(reason));
-    else if (told->state == TRIAL_WAITING)
-        log_info("trial handed back %s reason=%s", buffer_text(&trial), LOG_QUOTED(reason));
-    else if (is_nan_failure(outcome))
-        log_warning("trial failed %s class=%s value=nan", buffer_text(&trial),
-                    trial_failure_names[FAILURE_NAN]);
-    else if (told->n_values > 0)
-        log_info("trial %s %s value=%.9g%s", trial_state_names[told->state], buffer_text(&trial),
-                 told->values[0], outcome->is_best ? " best=yes" : "");
-    else
-        log_info("trial %s %s", trial_state_names[told->state], buffer_text(&trial));
+    uv_close((uv_handle_t *)&slot->timer, timer_closed_cb);
 }
 
 static void pause_timer_cb(uv_timer_t *timer)
@@ -188,36 +108,61 @@ static void rest(struct slot *slot)
     slot->host->changed(slot->host->user, slot);
 }
 
-static void lease_ended(void *user, const struct lease_outcome *outcome)
-{
-    struct slot *slot = user;
+/* ---- the trial's end ---- */
 
-    log_outcome(slot, outcome);
-    if (outcome->end == LEASE_TOLD)
-        slot->totals.n_told[is_nan_failure(outcome) ? TRIAL_FAIL : outcome->told->state]++;
+/* The slot has no trial any more. Returns how long it ran; 0: it did not. */
+static uint64_t let_go(struct slot *slot)
+{
+    uint64_t since_ms = slot->running_since_ms, now_ms = uv_now(slot->host->loop);
+    uint64_t ran_ms = !since_ms ? 0 : now_ms > since_ms ? now_ms - since_ms : 1;
+
+    uv_timer_stop(&slot->timer);
     runner_trial_deinit(&slot->trial);
-    free(slot->offer.study);
-    json_decref(slot->offer.params);
-    slot->offer = (struct offer_message){};
+    slot->held = NULL;
+    slot->n_untold++;
     slot->running_since_ms = 0;
+    slot->last_trial_ms = 0;
+    return ran_ms;
+}
+
+static void tell(struct slot *slot, struct tell_message *message)
+{
+    struct held_trial *held = slot->held;
+    uint64_t ran_ms = let_go(slot);
+
+    if (message->state == TRIAL_COMPLETE || message->state == TRIAL_PRUNED)
+        slot->last_trial_ms = ran_ms;
+    held_trial_tell(held, message, ran_ms);
     rest(slot);
 }
 
-static void lease_lost(void *user, const char *why)
+static void tell_failure(struct slot *slot, enum trial_failure failure, const char *reason, json_t *attrs)
 {
-    struct slot *slot = user;
+    struct tell_message message = {.state = TRIAL_FAIL,
+                                   .failure = failure,
+                                   .reason = memory_strdup(reason),
+                                   .user_attrs = json_incref(attrs)};
 
-    if (slot->state == SLOT_RUNNING)
-        runner_end(slot->runner, FAILURE_LOST, why);
-    http_client_cancel(slot->host->client, &slot->get_study);
-    uv_timer_stop(&slot->timer);
-    move(slot, SLOT_TELLING);
-    lease_drop(&slot->lease);
+    tell(slot, &message);
 }
 
-static void lease_prune(void *user)
+static void hand_back(struct slot *slot, const char *reason)
 {
-    struct slot *slot = user;
+    struct tell_message message = {.state = TRIAL_WAITING, .reason = memory_strdup(reason)};
+
+    tell(slot, &message);
+}
+
+static void trial_lost(struct slot *slot, const char *why)
+{
+    if (slot->state == SLOT_RUNNING)
+        runner_end(slot->runner, FAILURE_LOST, why);
+    let_go(slot);
+    rest(slot);
+}
+
+static void trial_prune(struct slot *slot)
+{
     BUFFER_AUTO struct buffer line = {};
 
     if (slot->state != SLOT_RUNNING)
@@ -226,11 +171,9 @@ static void lease_prune(void *user)
     runner_send(slot->runner, &line);
 }
 
-static const struct lease_events lease_events = {
-    .prune = lease_prune, .lost = lease_lost, .ended = lease_ended};
+static const struct held_trial_events trial_events = {.prune = trial_prune, .lost = trial_lost};
 
-/* ---------------------------------------------------------------------------------------------------- the
- * runner */
+/* ---- the runner ---- */
 
 static void trial_timer_cb(uv_timer_t *timer)
 {
@@ -323,7 +266,7 @@ static void runner_message(void *user, const struct runner_message *message)
     if (slot->state != SLOT_RUNNING) {
         runner_end(slot->runner, FAILURE_OBJECTIVE, "the runner spoke of a trial when it had none");
     } else if (message->op == RUNNER_REPORT) {
-        lease_report(&slot->lease, &message->point);
+        held_trial_report(slot->held, &message->point);
     } else {
         slot->n_crashes = 0;
         slot->has_done_a_trial = true;
@@ -377,60 +320,40 @@ static void runner_gone(void *user, const struct runner_exit *how)
 static const struct runner_events runner_events = {
     .ready = runner_ready, .message = runner_message, .gone = runner_gone};
 
-/* ------------------------------------------------------------------------------------------------- the
- * trial's start */
+/* ---- the slot ---- */
 
-static void assign(struct slot *slot, json_t *study)
+void slot_take(struct slot *slot, struct held_trial *held)
 {
     const struct slot_host *host = slot->host;
     struct problem problem = {};
 
-    if (assignment_make(study, &slot->offer, host->runners, host->data, slot->place, host->threads,
-                        &slot->trial, &slot->wanted, &problem)) {
+    require(slot->state == SLOT_IDLE);
+    slot->held = held;
+    held_trial_run(held, slot, slot->place->name, &trial_events);
+    move(slot, SLOT_STARTING);
+    if (assignment_make(held_trial_study(held), held_trial_offer(held), host->runners, host->data,
+                        slot->place, host->threads, &slot->trial, &slot->wanted, &problem)) {
         hand_back(slot, problem.detail);
         host->cannot_serve(host->user, problem.detail);
         return;
     }
-    move(slot, SLOT_STARTING);
     want_runner(slot);
 }
 
-static void get_study_done(struct http_request *request, const struct http_answer *answer)
+bool slot_wants_trial(const struct slot *slot)
 {
-    struct slot *slot = request->user;
+    bool is_short = slot->last_trial_ms > 0 && slot->last_trial_ms < slot->host->ask_ahead_below_ms;
 
-    if (slot->state != SLOT_PREPARING)
-        return; /* cancelled: the slot was stopped, or the trial lost */
-    if (answer->status == 200)
-        assign(slot, answer->json);
-    else
-        hand_back(slot, answer->error);
+    return slot->state == SLOT_IDLE ? is_short || slot->n_untold == 0
+                                    : slot->state == SLOT_RUNNING && is_short;
 }
 
-/* Each trial reads its study anew: one deleted and made again under the same name has another objective. */
-static void get_study(struct slot *slot)
+void slot_trial_over(struct slot *slot, const struct lease_outcome *outcome)
 {
-    BUFFER_AUTO struct buffer path = {};
-
-    buffer_append_text(&path, "/v1/studies");
-    http_path_append(&path, slot->offer.study);
-    slot->get_study = (struct http_request){
-        .method = "GET", .path = buffer_text(&path), .done = get_study_done, .user = slot};
-    http_client_send(slot->host->client, &slot->get_study);
+    slot->n_untold--;
+    if (outcome->end == LEASE_TOLD)
+        slot->totals.n_told[held_trial_became(outcome)]++;
 }
-
-void slot_take(struct slot *slot, struct offer_message *offer)
-{
-    require(offer->study);
-    move(slot, SLOT_PREPARING);
-    slot->offer = *offer;
-    *offer = (struct offer_message){};
-    lease_start(&slot->lease, slot->offer.study, &slot->offer);
-    get_study(slot);
-}
-
-/* ------------------------------------------------------------------------------------------------------ the
- * slot */
 
 struct slot *slot_new(const struct slot_host *host, const struct slot_place *place)
 {
@@ -439,7 +362,6 @@ struct slot *slot_new(const struct slot_host *host, const struct slot_place *pla
     slot->host = host;
     slot->place = place;
     slot->state_since_ms = uv_now(host->loop);
-    lease_init(&slot->lease, host->loop, host->client, &lease_events, slot);
     require(uv_timer_init(host->loop, &slot->timer) == 0);
     slot->timer.data = slot;
     return slot;
@@ -458,10 +380,11 @@ void slot_stop(struct slot *slot)
     slot->is_stopping = true;
     if (slot->runner)
         runner_end(slot->runner, FAILURE_KILLED, "the worker stops");
-    if (slot->state == SLOT_PREPARING || slot->state == SLOT_STARTING || slot->state == SLOT_RUNNING)
+    uv_timer_stop(&slot->timer); /* a pause's */
+    if (slot->held)
         hand_back(slot, "the worker was stopped");
-    uv_timer_stop(&slot->timer);
-    stop_when_done(slot);
+    else
+        stop_when_done(slot);
 }
 
 const char *slot_name(const struct slot *slot)

@@ -12,9 +12,10 @@ const char *const slot_state_names[] = {
 
 #define TO(state) (1u << SLOT_##state)
 static const unsigned legal_moves[SLOT_N_STATES] = {
-    [SLOT_IDLE] = TO(PREPARING) | TO(STOPPED),   [SLOT_PREPARING] = TO(STARTING) | TO(TELLING),
-    [SLOT_STARTING] = TO(RUNNING) | TO(TELLING), [SLOT_RUNNING] = TO(TELLING) | TO(STARTING),
-    [SLOT_TELLING] = TO(IDLE) | TO(PAUSED),      [SLOT_PAUSED] = TO(IDLE) | TO(STOPPED),
+    [SLOT_IDLE] = TO(STARTING) | TO(STOPPED),
+    [SLOT_STARTING] = TO(RUNNING) | TO(IDLE) | TO(PAUSED),
+    [SLOT_RUNNING] = TO(STARTING) | TO(IDLE) | TO(PAUSED),
+    [SLOT_PAUSED] = TO(IDLE) | TO(STOPPED),
 };
 
 bool slot_state_may_become(enum slot_state from, enum slot_state to)

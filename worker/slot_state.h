@@ -2,16 +2,16 @@
 /*
  * The states of a slot, and the moves between them.
  *
- *          slot_take()           study known          runner ready
- *   IDLE ---------------> PREPARING --------> STARTING ----------> RUNNING
- *    ^                        |                |   ^                |   |
- *    |                        |                |   +----------------+   |
- *    |                        |                |  it ended just before  |
- *    |          told          v                v                        v
- *    +-------------------- TELLING <-----------+------------------------+
- *    |                        |
- *    |      time is up        v  the runner does not start, or crashes again and again
- *    +-------------------- PAUSED
+ *          slot_take()          runner ready
+ *   IDLE ---------------> STARTING ----------> RUNNING
+ *    ^                     |     ^                |   |
+ *    |                     |     +----------------+   |
+ *    |                     |    it ended just before  |
+ *    |   the trial's end   v                          v
+ *    +---------------------+--------------------------+
+ *    |                     |
+ *    |    time is up       v  the runner does not start, or crashes again and again
+ *    +------------------ PAUSED
  *
  *   IDLE and PAUSED become STOPPED when the worker stops and the runner is gone.
  */
@@ -20,13 +20,11 @@
 #include <stdbool.h>
 
 /* Each row: C name, name in logs and in the summary. */
-#define SLOT_STATES(X)        \
-    X(IDLE, "idle")           \
-    X(PREPARING, "preparing") \
-    X(STARTING, "starting")   \
-    X(RUNNING, "running")     \
-    X(TELLING, "telling")     \
-    X(PAUSED, "paused")       \
+#define SLOT_STATES(X)      \
+    X(IDLE, "idle")         \
+    X(STARTING, "starting") \
+    X(RUNNING, "running")   \
+    X(PAUSED, "paused")     \
     X(STOPPED, "stopped")
 enum slot_state {
 #define X(id, name) SLOT_##id,

@@ -4,13 +4,12 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "proto/json_write.h"
 
-static void add(struct slot_totals *sum, const struct slot_totals *totals)
+static void add_times(struct slot_totals *sum, const struct slot_totals *totals)
 {
-    for (int state = TRIAL_COMPLETE; state <= TRIAL_WAITING; state++)
-        sum->n_told[state] += totals->n_told[state];
     for (int state = 0; state < SLOT_N_STATES; state++)
         sum->in_state_ms[state] += totals->in_state_ms[state];
 }
@@ -31,14 +30,15 @@ static void put_totals(struct json_writer *writer, const struct slot_totals *tot
 }
 
 static void put_summary(struct json_writer *writer, const char *worker, int exit_code, uint64_t wall_ms,
-                        struct slot *const *slots, size_t n_slots)
+                        const int64_t *n_told, struct slot *const *slots, size_t n_slots)
 {
     struct slot_totals sum = {};
 
+    memcpy(sum.n_told, n_told, sizeof sum.n_told);
     for (size_t i = 0; i < n_slots; i++) {
         struct slot_totals totals = slot_totals(slots[i]);
 
-        add(&sum, &totals);
+        add_times(&sum, &totals);
     }
     json_begin_object(writer);
     json_member_string(writer, "worker", worker);
@@ -60,7 +60,7 @@ static void put_summary(struct json_writer *writer, const char *worker, int exit
 }
 
 int summary_write(const char *path, const char *worker, int exit_code, uint64_t wall_ms,
-                  struct slot *const *slots, size_t n_slots)
+                  const int64_t *n_told, struct slot *const *slots, size_t n_slots)
 {
     BUFFER_AUTO struct buffer text = {};
     struct json_writer writer;
@@ -69,7 +69,7 @@ int summary_write(const char *path, const char *worker, int exit_code, uint64_t 
     if (!file)
         return -1;
     json_writer_init(&writer, &text);
-    put_summary(&writer, worker, exit_code, wall_ms, slots, n_slots);
+    put_summary(&writer, worker, exit_code, wall_ms, n_told, slots, n_slots);
     buffer_append_char(&text, '\n');
     fputs(buffer_text(&text), file);
     return fclose(file) == 0 ? 0 : -1;

@@ -22,6 +22,7 @@
 #include "worker/poller.h"
 #include "worker/runner_table.h"
 #include "worker/slot.h"
+#include "worker/stock.h"
 #include "worker/summary.h"
 
 #define STOP_MOST_MS 20000 /* an orderly stop takes no longer */
@@ -43,6 +44,9 @@ struct supervisor {
 
     struct http_client *client;
     struct poller *poller; /* NULL once it has stopped */
+    struct stock *stock;
+    uv_timer_t serve_timer;
+    int64_t n_told[TRIAL_WAITING + 1]; /* by enum trial_state; WAITING: handed back */
     struct slot_host slot_host;
     size_t n_slots;
     struct slot **slots; /* owned */
@@ -66,8 +70,8 @@ static void write_summary(const struct supervisor *supervisor)
     const struct worker_config *config = supervisor->config;
 
     if (config->report && summary_write(config->report, config->name, supervisor->exit_code,
-                                        uv_now(&supervisor->loop) - supervisor->start_ms, supervisor->slots,
-                                        supervisor->n_slots))
+                                        uv_now(&supervisor->loop) - supervisor->start_ms, supervisor->n_told,
+                                        supervisor->slots, supervisor->n_slots))
         log_error("the summary cannot be written path=%s reason=%s", config->report,
                   LOG_QUOTED(strerror(errno)));
 }
@@ -95,6 +99,7 @@ static void client_closed(void *user)
         uv_close((uv_handle_t *)&supervisor->signals[i], NULL);
     uv_close((uv_handle_t *)&supervisor->idle_timer, NULL);
     uv_close((uv_handle_t *)&supervisor->stop_timer, NULL);
+    uv_close((uv_handle_t *)&supervisor->serve_timer, NULL);
     if (supervisor->watches_stdin)
         uv_close((uv_handle_t *)&supervisor->stdin_pipe, NULL);
 }
@@ -111,7 +116,7 @@ static size_t count_in(const struct supervisor *supervisor, enum slot_state stat
 static void stop_when_done(struct supervisor *supervisor)
 {
     if (!supervisor->is_stopping || supervisor->is_client_closing || supervisor->poller ||
-        count_in(supervisor, SLOT_STOPPED) < supervisor->n_slots)
+        !stock_is_empty(supervisor->stock) || count_in(supervisor, SLOT_STOPPED) < supervisor->n_slots)
         return;
     supervisor->is_client_closing = true;
     http_client_close(supervisor->client, client_closed, supervisor);
@@ -135,6 +140,7 @@ static void poller_stopped(void *user)
     struct supervisor *supervisor = user;
 
     supervisor->poller = NULL;
+    stock_hand_back(supervisor->stock, "the worker was stopped");
     for (size_t i = 0; i < supervisor->n_slots; i++)
         slot_stop(supervisor->slots[i]);
     stop_when_done(supervisor);
@@ -174,54 +180,106 @@ static void idle_timer_cb(uv_timer_t *timer)
     stop(timer->data, WORKER_FINISHED, "no trial for max_idle_s");
 }
 
-/* Idle means that no slot does anything. */
+/* No slot does anything, and nothing waits for one. */
+static bool is_idle(const struct supervisor *supervisor)
+{
+    return count_in(supervisor, SLOT_IDLE) == supervisor->n_slots && stock_n_waiting(supervisor->stock) == 0;
+}
+
 static void watch_idleness(struct supervisor *supervisor)
 {
     double max_idle_s = supervisor->config->max_idle_s;
-    bool is_idle = count_in(supervisor, SLOT_IDLE) == supervisor->n_slots;
 
-    if (!is_idle || supervisor->is_stopping)
+    if (!is_idle(supervisor) || supervisor->is_stopping)
         uv_timer_stop(&supervisor->idle_timer);
     else if (max_idle_s > 0 && !uv_is_active((uv_handle_t *)&supervisor->idle_timer))
         uv_timer_start(&supervisor->idle_timer, idle_timer_cb, (uint64_t)(max_idle_s * 1000), 0);
 }
 
-static size_t count_free(void *user)
+/* How many more trials there is a use for. */
+static size_t count_wanted(void *user)
 {
-    return count_in(user, SLOT_IDLE);
+    const struct supervisor *supervisor = user;
+    size_t n_wanted = 0, n_here = stock_n_waiting(supervisor->stock);
+
+    for (size_t i = 0; i < supervisor->n_slots; i++)
+        n_wanted += slot_wants_trial(supervisor->slots[i]);
+    return n_wanted > n_here ? n_wanted - n_here : 0;
 }
 
 static void give(void *user, struct offer_message *offer)
 {
     struct supervisor *supervisor = user;
 
-    for (size_t i = 0; i < supervisor->n_slots; i++) {
-        if (slot_state(supervisor->slots[i]) != SLOT_IDLE)
-            continue;
-        supervisor->are_studies_over = false;
-        slot_take(supervisor->slots[i], offer);
-        watch_idleness(supervisor);
-        return;
-    }
-    log_error("studyd gave more trials than were asked for study=%s number=%lld", offer->study,
-              (long long)offer->number);
+    supervisor->are_studies_over = false;
+    stock_add(supervisor->stock, offer);
+    watch_idleness(supervisor);
 }
 
 static void stop_when_over(struct supervisor *supervisor)
 {
-    if (supervisor->are_studies_over && supervisor->config->exit_when_finished &&
-        count_in(supervisor, SLOT_IDLE) == supervisor->n_slots)
+    if (supervisor->are_studies_over && supervisor->config->exit_when_finished && is_idle(supervisor) &&
+        stock_is_empty(supervisor->stock))
         stop(supervisor, WORKER_FINISHED, "the studies are finished");
+}
+
+/* Trials for the slots that are free, and requests for more. */
+static void serve(struct supervisor *supervisor)
+{
+    struct held_trial *held;
+
+    for (size_t i = 0; i < supervisor->n_slots && !supervisor->is_stopping; i++) {
+        if (slot_state(supervisor->slots[i]) == SLOT_IDLE && (held = stock_take(supervisor->stock)))
+            slot_take(supervisor->slots[i], held);
+    }
+    if (count_in(supervisor, SLOT_PAUSED) == supervisor->n_slots)
+        stock_hand_back(supervisor->stock, "all slots of the worker pause");
+    watch_idleness(supervisor);
+    stop_when_over(supervisor);
+    if (supervisor->poller)
+        poller_wake(supervisor->poller);
+}
+
+static void serve_timer_cb(uv_timer_t *timer)
+{
+    serve(timer->data);
+}
+
+/* Not from within whatever has happened: what else a runner has said by now still belongs to the trial that
+ * it had. */
+static void serve_soon(void *user)
+{
+    struct supervisor *supervisor = user;
+
+    if (!supervisor->is_stopping)
+        uv_timer_start(&supervisor->serve_timer, serve_timer_cb, 0, 0);
 }
 
 static void slot_changed(void *user, struct slot *)
 {
     struct supervisor *supervisor = user;
 
-    watch_idleness(supervisor);
+    serve_soon(supervisor);
+    stop_when_done(supervisor);
+}
+
+static void trial_over(void *user, struct held_trial *held, const struct lease_outcome *outcome)
+{
+    struct supervisor *supervisor = user;
+    struct slot *slot = held_trial_slot(held);
+
+    if (outcome->end == LEASE_TOLD)
+        supervisor->n_told[held_trial_became(outcome)]++;
+    if (slot)
+        slot_trial_over(slot, outcome);
+    serve_soon(supervisor);
+}
+
+static void stock_emptied(void *user)
+{
+    struct supervisor *supervisor = user;
+
     stop_when_over(supervisor);
-    if (supervisor->poller)
-        poller_wake(supervisor->poller);
     stop_when_done(supervisor);
 }
 
@@ -354,21 +412,34 @@ static void make_slots(struct supervisor *supervisor)
 
     if (threads == 0)
         threads = count_processors() / (int64_t)supervisor->n_slots;
-    supervisor->slot_host = (struct slot_host){.loop = &supervisor->loop,
-                                               .client = supervisor->client,
-                                               .runners = &supervisor->runners,
-                                               .data = &supervisor->data,
-                                               .threads = threads > 0 ? threads : 1,
-                                               .trial_timeout_ms = (uint64_t)(config->trial_timeout_s * 1000),
-                                               .start_timeout_ms = (uint64_t)(config->start_timeout_s * 1000),
-                                               .user = supervisor,
-                                               .changed = slot_changed,
-                                               .cannot_serve = cannot_serve,
-                                               .cannot_start = cannot_start,
-                                               .has_started = has_started};
+    supervisor->slot_host =
+        (struct slot_host){.loop = &supervisor->loop,
+                           .runners = &supervisor->runners,
+                           .data = &supervisor->data,
+                           .threads = threads > 0 ? threads : 1,
+                           .trial_timeout_ms = (uint64_t)(config->trial_timeout_s * 1000),
+                           .start_timeout_ms = (uint64_t)(config->start_timeout_s * 1000),
+                           .ask_ahead_below_ms = (uint64_t)(config->ask_ahead_below_s * 1000),
+                           .user = supervisor,
+                           .changed = slot_changed,
+                           .cannot_serve = cannot_serve,
+                           .cannot_start = cannot_start,
+                           .has_started = has_started};
     supervisor->slots = memory_array(supervisor->n_slots, sizeof(struct slot *));
     for (size_t i = 0; i < supervisor->n_slots; i++)
         supervisor->slots[i] = slot_new(&supervisor->slot_host, &supervisor->places[i]);
+}
+
+static void make_stock(struct supervisor *supervisor)
+{
+    struct stock_host host = {.loop = &supervisor->loop,
+                              .client = supervisor->client,
+                              .user = supervisor,
+                              .ready = serve_soon,
+                              .over = trial_over,
+                              .emptied = stock_emptied};
+
+    supervisor->stock = stock_new(&host);
 }
 
 static void make_poller(struct supervisor *supervisor)
@@ -379,7 +450,7 @@ static void make_poller(struct supervisor *supervisor)
                                .studies = &supervisor->config->studies,
                                .runners = &supervisor->runners,
                                .user = supervisor,
-                               .count_free = count_free,
+                               .count_wanted = count_wanted,
                                .give = give,
                                .all_finished = all_finished,
                                .refused = refused,
@@ -406,7 +477,8 @@ static void watch_outside(struct supervisor *supervisor)
     }
     require(uv_timer_init(&supervisor->loop, &supervisor->idle_timer) == 0);
     require(uv_timer_init(&supervisor->loop, &supervisor->stop_timer) == 0);
-    supervisor->idle_timer.data = supervisor->stop_timer.data = supervisor;
+    require(uv_timer_init(&supervisor->loop, &supervisor->serve_timer) == 0);
+    supervisor->idle_timer.data = supervisor->stop_timer.data = supervisor->serve_timer.data = supervisor;
     supervisor->watches_stdin = supervisor->config->stop_on_stdin_eof;
     if (supervisor->watches_stdin) {
         require(uv_pipe_init(&supervisor->loop, &supervisor->stdin_pipe, 0) == 0);
@@ -421,6 +493,7 @@ static void supervisor_deinit(struct supervisor *supervisor)
     for (size_t i = 0; supervisor->slots && i < supervisor->n_slots; i++)
         slot_free(supervisor->slots[i]);
     free(supervisor->slots);
+    stock_free(supervisor->stock);
     free(supervisor->places);
     gpu_list_deinit(&supervisor->gpus);
     runner_table_deinit(&supervisor->runners);
@@ -441,6 +514,7 @@ enum worker_exit supervisor_run(const struct worker_config *config)
         return WORKER_MISCONFIGURED;
     }
     make_slots(&supervisor);
+    make_stock(&supervisor);
     make_poller(&supervisor);
     watch_outside(&supervisor);
     watch_idleness(&supervisor);

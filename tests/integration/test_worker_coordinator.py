@@ -230,6 +230,49 @@ def test_a_quiet_trial_keeps_its_lease(run):
     assert 4 <= len(server.bodies("heartbeat", 0)) <= 8
 
 
+@pytest.mark.parametrize("verb", ["heartbeat", "report"])
+def test_a_swallowed_request_does_not_cost_the_lease(run, directory, verb):
+    """What is never answered is sent again after a sixth of the lease's time, long before an ordinary request's patience ends."""
+    again = directory / "again"
+
+    def swallow(its_verb, number, body, n_before):
+        if its_verb != verb:
+            return None
+        if n_before > 0:
+            again.touch()
+        wait_until("the same again", again.exists)
+        return None
+
+    run(f"""
+        say(op="report", step=1, value=1)
+        while not os.path.exists({str(again)!r}):
+            time.sleep(0.01)
+        say(op="done", values=[1])
+        """, swallow)
+
+
+def test_a_refused_tell_comes_again_soon(run):
+    """However often the database is away, no pause between two tells is longer than a sixth of the lease."""
+    def refuse(verb, number, body, n_before):
+        return problem("store-away", 503) if verb == "tell" and n_before < 20 else None
+
+    server, worker = run('say(op="done", values=[1])', refuse, finish=False)
+    assert worker.wait(30) == 0 # 20 pauses that double up to 10 s would take 80 s
+    assert len(server.bodies("tell", 0)) == 21
+    assert worker.log().count("the coordinator cannot do it now") == 1
+
+
+@pytest.mark.parametrize("below_s,first", [("0", ["ask", "tell", "tell", "ask"]), ("2", ["ask", "tell", "ask", "tell"])])
+def test_the_next_ask_and_the_tell(run, below_s, first):
+    """A slot asks again once its result is known to studyd, so that the next trial is sampled with it; one whose trials are short
+    does not wait for that."""
+    def lose(verb, number, body, n_before):
+        return DROP if (verb, number) == ("tell", 0) and n_before == 0 else None
+
+    server, _ = run('say(op="done", values=[1])', lose, n_trials=2, options=["--ask-ahead-below-s", below_s])
+    assert [verb for verb, _, _ in server.requests][:4] == first
+
+
 def test_an_answer_that_comes_while_stopping(run):
     """The trials of an ask that was on its way when the worker was stopped are handed back."""
     reached = threading.Event()
