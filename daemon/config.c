@@ -46,6 +46,11 @@ static const struct option_row rows[] = {
      .help = "serve beyond loopback without a token file: whoever reaches the port may do everything"},
     {"max_connections", "N", OPTION_INT, AT(max_connections), .default_text = "10000", .low = 1,
      .high = 1000000, .help = "connections open at a time, on each address"},
+    {"request_timeout_s", "S", OPTION_INT, AT(request_timeout_s), .default_text = "75", .low = 1,
+     .high = 86400,
+     .help = "seconds that a request may take to arrive, its answer to be taken, and a connection to say "
+             "nothing; an "
+             "ask that waits is not meant"},
     {"log_level", "LEVEL", OPTION_CHOICE, AT(log_level), .default_text = "info", .choices = log_levels,
      .is_reloadable = true, .help = "the least that is logged"},
     {"new_token", "ROLE", OPTION_TEXT, AT(new_token), .is_command_line_only = true,

@@ -18,6 +18,7 @@ struct config {
     struct option_list hosts;
     bool allow_unauthenticated;
     int64_t max_connections;
+    int64_t request_timeout_s;
     int log_level; /* enum log_level */
 
     char *new_token; /* or NULL: a role */

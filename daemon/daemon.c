@@ -324,7 +324,7 @@ static void build(struct daemon *daemon)
     daemon->studies = daemon->ports.studies = studies_new(&study_ports);
     daemon->http.studies = daemon->studies;
     set_unavailable(daemon, PROBLEM_STORE_AWAY, "the studies are being loaded");
-    daemon->server = server_new(&daemon->loop, &daemon->http);
+    daemon->server = server_new(&daemon->loop, &daemon->http, (unsigned)daemon->config->request_timeout_s);
 }
 
 static enum exit_code start(struct daemon *daemon, struct problem *problem)

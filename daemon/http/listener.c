@@ -14,12 +14,12 @@
 #include "proto/require.h"
 
 #define CONNECTION_MEMORY_BYTES (16 * 1024) /* headers have to fit */
-#define IDLE_TIMEOUT_S 75                   /* of a connection that says nothing; a suspended one has none */
 
 struct listener {
     struct MHD_Daemon *mhd;
     void *user;
     struct address address;
+    struct listener_limits limits;
     uv_poll_t poll;   /* of libmicrohttpd's epoll */
     uv_timer_t timer; /* its next deadline, or "at once" */
     bool was_woken;   /* since the last run */
@@ -115,19 +115,21 @@ void listener_wake(struct listener *listener)
 
 /* ---- beginning and end ---- */
 
-static struct MHD_Daemon *start_mhd(struct listener *listener, int fd, unsigned max_connections,
+static struct MHD_Daemon *start_mhd(struct listener *listener, int fd, const struct listener_limits *limits,
                                     const struct listener_callbacks *callbacks)
 {
     return MHD_start_daemon(
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG, 0, NULL, NULL,
         callbacks->handle, listener, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL, /* this one must come first */
-        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, max_connections,
+        MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, limits->max_connections,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
-        (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_URI_LOG_CALLBACK, callbacks->begin, listener,
-        MHD_OPTION_NOTIFY_COMPLETED, callbacks->end, listener, MHD_OPTION_END);
+        limits->silence_s, MHD_OPTION_NOTIFY_CONNECTION, callbacks->connection, listener,
+        MHD_OPTION_URI_LOG_CALLBACK, callbacks->begin, listener, MHD_OPTION_NOTIFY_COMPLETED, callbacks->end,
+        listener, MHD_OPTION_END);
 }
 
-struct listener *listener_new(uv_loop_t *loop, const struct address *address, unsigned max_connections,
+struct listener *listener_new(uv_loop_t *loop, const struct address *address,
+                              const struct listener_limits *limits,
                               const struct listener_callbacks *callbacks, void *user, struct problem *problem)
 {
     int fd = open_socket(address);
@@ -142,7 +144,8 @@ struct listener *listener_new(uv_loop_t *loop, const struct address *address, un
     listener->user = user;
     listener->address.size = sizeof listener->address.storage;
     require(getsockname(fd, (struct sockaddr *)&listener->address.storage, &listener->address.size) == 0);
-    listener->mhd = start_mhd(listener, fd, max_connections, callbacks);
+    listener->limits = *limits;
+    listener->mhd = start_mhd(listener, fd, limits, callbacks);
     if (!listener->mhd) {
         listen_problem(address, problem);
         close(fd);

@@ -14,15 +14,21 @@ struct listener;
 
 /* libmicrohttpd's callbacks; each gets the listener as `cls`. */
 struct listener_callbacks {
+    MHD_NotifyConnectionCallback connection;
     void *(*begin)(void *cls, const char *uri, struct MHD_Connection *connection); /* gives *request_cls */
     MHD_AccessHandlerCallback handle;
     MHD_RequestCompletedCallback end;
 };
 
+struct listener_limits {
+    unsigned max_connections; /* more wait until one ends */
+    unsigned silence_s;       /* then a connection ends; a suspended one does not */
+};
+
 /* Opens the socket, and serves from the loop's next turn on. NULL with `problem` where the address is taken
  * or not ours. */
 [[nodiscard]] struct listener *listener_new(uv_loop_t *loop, const struct address *address,
-                                            unsigned max_connections,
+                                            const struct listener_limits *limits,
                                             const struct listener_callbacks *callbacks, void *user,
                                             struct problem *problem);
 void *listener_user(const struct listener *listener);

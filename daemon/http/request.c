@@ -160,3 +160,11 @@ void request_refuse(struct request *request, const struct problem *problem)
     problem_put_json(problem, &request->answer);
     request_answer(request, info->status, "application/problem+json");
 }
+
+void request_take_back(struct request *request)
+{
+    for (size_t i = 0; i < request->n_headers; i++)
+        free(request->headers[i].value);
+    request->n_headers = 0;
+    request->status = 0;
+}

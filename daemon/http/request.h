@@ -36,8 +36,8 @@ struct request {
     const struct http_context *context;
     struct uri uri;
     const char *arguments[REQUEST_MAX_ARGUMENTS]; /* the path's {…}, decoded; inside `uri` */
-    struct buffer body;
-    json_t *json; /* the body; NULL where the route takes none */
+    struct buffer body;                           /* this and `json` only until the handler returns */
+    json_t *json;                                 /* the body; NULL where the route takes none */
     /* For handlers to write the answer's content into. */
     struct buffer answer;
 
@@ -47,9 +47,10 @@ struct request {
     char *raw_uri, *method;    /* owned */
     const struct route *route; /* NULL where there is none */
     enum request_phase phase;
-    struct problem problem;         /* found before the handler was called; the body is then thrown away */
-    size_t n_dropped;               /* bytes of the body that were thrown away */
-    uint64_t begun_ms, dropping_ms; /* the loop's time */
+    struct problem problem; /* found before the handler was called; the body is then thrown away */
+    size_t n_dropped;       /* bytes of the body that were thrown away */
+    size_t unsent_bytes;    /* of the answer that libmicrohttpd has */
+    uint64_t begun_ms;      /* the loop's time */
     bool is_suspended;
     int status; /* 0: not answered yet */
     const char *content_type;
@@ -86,3 +87,5 @@ void request_answer(struct request *request, int status, const char *content_typ
 void request_answer_json(struct request *request, int status);
 /* Sends the problem instead of whatever request->answer holds. */
 void request_refuse(struct request *request, const struct problem *problem);
+/* The server's: the answer, which is not queued yet, is none. */
+void request_take_back(struct request *request);

@@ -5,26 +5,55 @@
 #include <microhttpd.h>
 #include <stdlib.h>
 
+#include "daemon/http/body.h"
+#include "daemon/http/clients.h"
 #include "daemon/http/dispatch.h"
 #include "daemon/http/listener.h"
 #include "daemon/http/request.h"
+#include "daemon/http/routes.h"
 #include "proto/log.h"
 #include "proto/memory.h"
 #include "proto/require.h"
 
-/* What is too long is read to its end before 413, else clients see a broken connection and no answer; but not
- * for ever. */
-#define MAX_DROPPED_BYTES (16u << 20)
-#define MAX_DROPPING_MS 5000
+/* Silent clients are libmicrohttpd's to end, and get so long; those that are cut off a moment later send or
+ * take a little now and then. */
+#define TRICKLE_GRACE_MS 1000
+/* Of answers that are not sent yet: beyond it, large ones to reads are refused. */
+#define MAX_UNSENT_BYTES (64u << 20)
+#define LARGE_ANSWER_BYTES (16u << 10)
 
 struct server {
     uv_loop_t *loop;
     const struct http_context *context;
     size_t n_listeners;
     struct listener **listeners; /* owned */
-    size_t n_open;               /* requests */
+    unsigned request_timeout_s;
+    struct clients *clients; /* owned */
+    struct bodies bodies;
+    size_t unsent_bytes; /* of answers */
+    size_t n_open;       /* requests */
     bool is_draining;
 };
+
+/* ---- a connection ---- */
+
+static void connection_cb(void *cls, struct MHD_Connection *connection, void **client,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    struct server *server = listener_user(cls);
+
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        *client =
+            client_new(server->clients,
+                       MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+    else
+        client_free(*client);
+}
+
+static struct client *client_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
 
 /* ---- a request begins ---- */
 
@@ -40,43 +69,42 @@ static void *begin_cb(void *cls, const char *uri, struct MHD_Connection *connect
     request->raw_uri = memory_strdup(uri);
     request->begun_ms = uv_now(server->loop);
     server->n_open++;
+    client_restart(client_of(connection));
     return request;
-}
-
-/* ---- its body ---- */
-
-static enum MHD_Result drop_body(struct server *server, struct request *request, size_t size)
-{
-    if (request->n_dropped == 0)
-        request->dropping_ms = uv_now(server->loop);
-    request->n_dropped += size;
-    return request->n_dropped <= MAX_DROPPED_BYTES &&
-                   uv_now(server->loop) - request->dropping_ms <= MAX_DROPPING_MS
-               ? MHD_YES
-               : MHD_NO;
-}
-
-static enum MHD_Result take_body(struct server *server, struct request *request, const char *data,
-                                 size_t size)
-{
-    if (request->problem.type == PROBLEM_NONE && request->body.size + size > REQUEST_MAX_BODY_BYTES)
-        problem_set(&request->problem, PROBLEM_TOO_LARGE, "",
-                    "the body has more than %d bytes, which are the limit", REQUEST_MAX_BODY_BYTES);
-    if (request->problem.type != PROBLEM_NONE)
-        return drop_body(server, request, size);
-    buffer_append(&request->body, data, size);
-    return MHD_YES;
 }
 
 /* ---- its answer ---- */
 
+/* Whoever asks for much and takes it slowly holds memory: not for all at the same time. */
+static bool is_too_much(const struct server *server, const struct request *request)
+{
+    return request->answer.size > LARGE_ANSWER_BYTES && server->unsent_bytes > MAX_UNSENT_BYTES &&
+           !route_changes(request->route);
+}
+
+static void refuse_answer(struct request *request)
+{
+    struct problem problem = {};
+
+    problem_set(&problem, PROBLEM_SLOW_DOWN, "",
+                "too many large answers are being sent at the same time; ask again a little later");
+    request_take_back(request);
+    request_refuse(request, &problem);
+}
+
 static enum MHD_Result queue_answer(struct server *server, struct request *request)
 {
+    if (is_too_much(server, request))
+        refuse_answer(request);
+
     size_t size = request->answer.size;
     struct MHD_Response *response =
         MHD_create_response_from_buffer(size, buffer_take(&request->answer), MHD_RESPMEM_MUST_FREE);
 
     require(response);
+    request->unsent_bytes = size;
+    server->unsent_bytes += size;
+    client_restart(client_of(request->connection));
     MHD_add_response_header(response, "Content-Type", request->content_type);
     MHD_add_response_header(response, "Cache-Control", "no-store");
     for (size_t i = 0; i < request->n_headers; i++)
@@ -90,10 +118,15 @@ static enum MHD_Result queue_answer(struct server *server, struct request *reque
     return result;
 }
 
-static void run_handler(struct request *request)
+/* Handlers keep what they need: an ask that waits holds no body. */
+static void run_handler(struct server *server, struct request *request)
 {
     request->phase = REQUEST_HANDLED;
+    client_hold(client_of(request->connection));
     dispatch_handle(request);
+    body_release(&server->bodies, request);
+    json_decref(request->json);
+    request->json = NULL;
     if (request->status)
         return;
     request->is_suspended = true;
@@ -118,10 +151,10 @@ static enum MHD_Result handle_cb(void *cls, struct MHD_Connection *, const char 
         size_t taken = *size;
 
         *size = 0;
-        return take_body(server, request, data, taken);
+        return body_take(&server->bodies, request, data, taken) ? MHD_NO : MHD_YES;
     }
     if (request->phase == REQUEST_RECEIVING)
-        run_handler(request);
+        run_handler(server, request);
     return request->status ? queue_answer(server, request) : MHD_YES;
 }
 
@@ -129,19 +162,16 @@ static enum MHD_Result handle_cb(void *cls, struct MHD_Connection *, const char 
 
 static void request_free(struct request *request)
 {
-    for (size_t i = 0; i < request->n_headers; i++)
-        free(request->headers[i].value);
+    request_take_back(request);
     uri_deinit(&request->uri);
-    buffer_deinit(&request->body);
     buffer_deinit(&request->answer);
-    json_decref(request->json);
     free(request->raw_uri);
     free(request->method);
     free(request);
 }
 
 /* Comes also where the client has left; never while the connection is suspended. */
-static void end_cb(void *cls, struct MHD_Connection *, void **request_cls,
+static void end_cb(void *cls, struct MHD_Connection *connection, void **request_cls,
                    enum MHD_RequestTerminationCode code)
 {
     struct server *server = listener_user(cls);
@@ -153,28 +183,34 @@ static void end_cb(void *cls, struct MHD_Connection *, void **request_cls,
               request->status, (unsigned long long)(uv_now(server->loop) - request->begun_ms),
               code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : " (not sent to its end)");
     require(!request->is_suspended);
+    body_release(&server->bodies, request);
+    server->unsent_bytes -= request->unsent_bytes;
     request_free(request);
     *request_cls = NULL;
     server->n_open--;
+    client_restart(client_of(connection));
 }
 
 /* ---- the server ---- */
 
-struct server *server_new(uv_loop_t *loop, const struct http_context *context)
+struct server *server_new(uv_loop_t *loop, const struct http_context *context, unsigned request_timeout_s)
 {
     struct server *server = memory_new(sizeof *server);
 
     server->loop = loop;
     server->context = context;
+    server->request_timeout_s = request_timeout_s;
+    server->clients = clients_new(loop, request_timeout_s * 1000ULL + TRICKLE_GRACE_MS);
     return server;
 }
 
 int server_listen(struct server *server, const struct address *address, unsigned max_connections,
                   struct problem *problem)
 {
-    static const struct listener_callbacks callbacks = {begin_cb, handle_cb, end_cb};
-    struct listener *listener =
-        listener_new(server->loop, address, max_connections, &callbacks, server, problem);
+    static const struct listener_callbacks callbacks = {connection_cb, begin_cb, handle_cb, end_cb};
+    const struct listener_limits limits = {.max_connections = max_connections,
+                                           .silence_s = server->request_timeout_s};
+    struct listener *listener = listener_new(server->loop, address, &limits, &callbacks, server, problem);
 
     if (!listener)
         return -1;
@@ -211,7 +247,8 @@ void server_close(struct server *server)
 {
     for (size_t i = 0; i < server->n_listeners; i++)
         listener_close(server->listeners[i]);
-    require(server->n_open == 0);
+    require(server->n_open == 0 && server->bodies.size_bytes == 0 && server->unsent_bytes == 0);
+    clients_close(server->clients);
     free(server->listeners);
     free(server);
 }

@@ -11,8 +11,10 @@
 
 struct server;
 
-/* `context` outlives the server. */
-[[nodiscard]] struct server *server_new(uv_loop_t *loop, const struct http_context *context);
+/* `context` outlives the server. A request has `request_timeout_s` to arrive, its answer as long to be taken,
+ * and a connection may be silent for as long. */
+[[nodiscard]] struct server *server_new(uv_loop_t *loop, const struct http_context *context,
+                                        unsigned request_timeout_s);
 /* Serves on one more address. 0, or -1 with `problem`. */
 [[nodiscard]] int server_listen(struct server *server, const struct address *address,
                                 unsigned max_connections, struct problem *problem);

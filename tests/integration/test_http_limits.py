@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: MIT
+"""What clients can take of studyd: slow ones, many, large requests, large answers. Meanwhile the others are served."""
+
+import contextlib
+import http.client
+import json
+import re
+import socket
+import threading
+import time
+
+import pytest
+
+from harness.child import wait_until
+from harness.http_json import path
+
+SPEC = {"name": "one", "space": {"x": {"type": "float", "low": 0, "high": 1}}, "sampler": {"type": "random", "seed": 1}}
+POST = (b"POST /v1/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n")
+MIB = 1 << 20
+
+
+@contextlib.contextmanager
+def connections(studyd, count, *beginnings, receive_buffer=None):
+    """So many connections, on which these texts were sent in turn."""
+    host, port = studyd.http.address.split(":")
+    opened = []
+    try:
+        for number in range(count):
+            connection = socket.socket()
+            opened.append(connection)
+            if receive_buffer:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+            connection.settimeout(60)
+            connection.connect((host, int(port)))
+            connection.sendall(beginnings[number % len(beginnings)])
+        yield opened
+    finally:
+        for connection in opened:
+            connection.close()
+
+
+def is_ended(connection, trickle):
+    """Has studyd ended it? Else another byte of the request is sent."""
+    connection.setblocking(False)
+    try:
+        if connection.recv(65536) == b"":
+            return True
+    except BlockingIOError:
+        pass
+    except OSError:
+        return True
+    with contextlib.suppress(OSError):
+        connection.send(trickle)
+    return False
+
+
+def resident_mib(studyd):
+    with open(f"/proc/{studyd.process.pid}/status", encoding="ascii") as status:
+        return int(re.search(r"VmRSS:\s+(\d+)", status.read()).group(1)) / 1024
+
+
+def answer_of(connection):
+    answer = http.client.HTTPResponse(connection)
+    answer.begin()
+    return answer.status, answer.headers, answer.read()
+
+
+# ---- time ----
+
+SLOW = (b"G", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ", POST + b"Content-Length: 1000000\r\n\r\n",
+        POST + b"Transfer-Encoding: chunked\r\n\r\nffff\r\n", POST + b"Transfer-Encoding: gzip\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthz HTTP/1.1\r\nX: ", b"GET /healthz?" + b"a&" * 300)
+
+
+def test_slow_clients_are_cut_off(start_studyd, sqlite):
+    """A thousand requests that never come to their end are ended together, in one line of the log; meanwhile asks and
+    health are answered, and an ask that waits for longer than that is not touched."""
+    studyd = start_studyd(sqlite, "--request-timeout-s", "1")
+    studyd.create({**SPEC, "max_trials": 1})
+    trial = studyd.ask_one("one")
+    waited = []
+    poll = threading.Thread(target=lambda: waited.append(studyd.ask("one", wait_s=60)))
+    poll.start()
+    wait_until("the ask to wait", lambda: studyd.show("one")["waiting_asks"] == 1)
+    studyd.http.close()
+    begin = time.monotonic()
+    with connections(studyd, 1000, *SLOW) as slow:
+        left = list(slow)
+
+        def all_ended():
+            left[:] = [connection for connection in left if not is_ended(connection, b" ")]
+            before = time.monotonic()
+            assert studyd.http.get("/healthz")["status"] == "alive"
+            assert studyd.ask("one") == {"state": "waiting", "trials": []}
+            assert time.monotonic() - before < 5
+            studyd.http.close()  # else it is silent for too long, where this machine is slow
+            return not left
+
+        wait_until("the slow ones to end", all_ended)
+    assert time.monotonic() - begin >= 1
+    said = studyd.wait_for_log("slow clients were cut off")
+    assert int(re.search(r"count=(\d+)", said).group(1)) > 1 and "request_timeout_s" in said
+    assert studyd.log().count("slow clients") == 1
+    assert poll.is_alive()
+    studyd.tell("one", 0, trial["lease"], state="waiting")
+    poll.join(30)
+    assert [answer["trials"][0]["number"] for answer in waited] == [0]
+
+
+def test_silent_clients_are_not_worth_a_line(start_studyd, sqlite):
+    """Who says nothing, or nothing more, is let go without a word."""
+    studyd = start_studyd(sqlite, "--request-timeout-s", "1")
+    with connections(studyd, 2, b"", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") as silent:
+        for connection in silent:
+            while connection.recv(65536):
+                pass
+    studyd.stop()
+    assert "slow clients" not in studyd.log()
+
+
+def large_answers(studyd, mib):
+    """A study whose list of trials is so large."""
+    studyd.create(SPEC)
+    for _ in range(mib):
+        trial = studyd.ask_one("one")
+        studyd.tell("one", trial["number"], trial["lease"], 1.0, user_attrs={str(key): "x" * 59000 for key in range(17)})
+    return b"GET " + path("studies", "one", "trials").encode() + b" HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+def test_an_answer_is_taken_in_time(start_studyd, sqlite):
+    """Who takes a large answer in sips does not get to its end."""
+    studyd = start_studyd(sqlite, "--request-timeout-s", "2")
+    request = large_answers(studyd, 12)
+    taken = 0
+    with connections(studyd, 1, request, receive_buffer=65536) as (sipping,), contextlib.suppress(ConnectionError):
+        while sip := sipping.recv(20000):
+            taken += len(sip)
+            time.sleep(0.02)
+    assert 0 < taken < 12 * MIB
+
+
+# ---- memory ----
+
+@pytest.mark.release
+def test_large_bodies_share_what_there_is(start_studyd, sqlite):
+    """Of 500 bodies of a MiB that come at the same time, those beyond 64 MiB are told to come again; small requests pass."""
+    studyd = start_studyd(sqlite)
+    studyd.create(SPEC)
+    before = resident_mib(studyd)
+    with connections(studyd, 500, POST + b"Content-Length: %d\r\n\r\n" % (MIB - 1) + b" " * (MIB - 2)) as large:
+        wait_until("a MiB to be there", lambda: resident_mib(studyd) - before > 40)
+        trial = studyd.ask_one("one")
+        studyd.tell("one", trial["number"], trial["lease"], 1.0)
+        peak = resident_mib(studyd) - before
+        for connection in large:
+            connection.sendall(b" ")
+        answers = [answer_of(connection) for connection in large]
+    assert {status for status, _, _ in answers} == {400, 429}
+    refused = [(headers, json.loads(body)) for status, headers, body in answers if status == 429]
+    assert 500 - 65 <= len(refused) < 500
+    for headers, document in refused:
+        assert int(headers["Retry-After"]) >= 1
+        assert document["type"] == "urn:studyd:slow-down"
+    assert peak < 400  # the sanitizers keep what was freed; without them it is 70
+    padded = json.dumps({**SPEC, "name": "two"}).encode().ljust(MIB)
+    assert studyd.http.request("POST", "/v1/studies", padded).status == 201
+
+
+def test_an_ask_that_waits_holds_no_body(start_studyd, sqlite):
+    """Bodies of a MiB whose asks wait leave room for other large ones."""
+    studyd = start_studyd(sqlite)
+    studyd.create({**SPEC, "max_trials": 1})
+    studyd.ask_one("one")
+    ask = (b"POST /v1/studies/one/ask HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+           % (MIB - 1) + b'{"wait_s": 60}'.ljust(MIB - 1))
+    with contextlib.ExitStack() as waiting:
+        for count in (20, 40, 60, 80):
+            waiting.enter_context(connections(studyd, 20, ask))
+            wait_until("the asks to wait", lambda: studyd.show("one")["waiting_asks"] == count)
+        padded = json.dumps({**SPEC, "name": "two"}).encode().ljust(MIB)
+        assert studyd.http.request("POST", "/v1/studies", padded).status == 201
+
+
+def test_large_answers_share_what_there_is(start_studyd, sqlite):
+    """While many do not take the large answers they asked for, more of those are refused; all else is served."""
+    studyd = start_studyd(sqlite)
+    request = large_answers(studyd, 8)
+    with connections(studyd, 12, request, receive_buffer=4096) as readers:
+        begun = [connection.recv(100, socket.MSG_PEEK | socket.MSG_WAITALL) for connection in readers]
+        statuses = [int(head.split()[1]) for head in begun]
+        assert set(statuses) == {200, 429}
+        trial = studyd.ask_one("one")
+        assert studyd.tell("one", trial["number"], trial["lease"], 1.0)["state"] == "complete"
+        assert studyd.http.get("/healthz")["status"] == "alive"
+        status, headers, body = answer_of(readers[statuses.index(429)])
+        assert (status, json.loads(body)["type"], headers["Link"]) == (429, "urn:studyd:slow-down", None)
+        assert int(headers["Retry-After"]) >= 1
+    wait_until("the answers to be given up", lambda: studyd.http.request("GET", path("studies", "one", "trials")).status == 200)
