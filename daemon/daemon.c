@@ -266,30 +266,44 @@ static void reload_cb(void *user)
 
 /* ---- start ---- */
 
-static void raise_file_limit(const struct config *config)
+/* The files that can be open at a time, as many as we may have. */
+static rlim_t raise_file_limit(void)
 {
-    struct rlimit limit;
-    rlim_t wanted = (rlim_t)config->max_connections * config->listen.n_items + OTHER_FILES;
+    struct rlimit limit = {}, raised;
 
-    if (getrlimit(RLIMIT_NOFILE, &limit))
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur < wanted)
-        log_info("%llu files can be open at a time; %llu are needed for max_connections = %lld "
-                 "(LimitNOFILE=, ulimit -n)",
-                 (unsigned long long)limit.rlim_cur, (unsigned long long)wanted,
-                 (long long)config->max_connections);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    raised = (struct rlimit){limit.rlim_max, limit.rlim_max};
+    return setrlimit(RLIMIT_NOFILE, &raised) == 0 ? raised.rlim_cur : limit.rlim_cur;
+}
+
+/* How many connections each address may have. They leave files to the rest of us: else the database could
+ * not be opened again, nor the settings read, while clients hold all there are. */
+static unsigned limit_connections(const struct config *config)
+{
+    rlim_t wanted = (rlim_t)config->max_connections, n_files = raise_file_limit();
+    rlim_t left = n_files > OTHER_FILES ? (n_files - OTHER_FILES) / config->listen.n_items : 0;
+
+    if (left >= wanted)
+        return (unsigned)wanted;
+    if (left == 0)
+        left = 1;
+    log_info(
+        "fewer connections can be open than max_connections on_each_address=%llu reason=\"%llu files can "
+        "be open at a time: LimitNOFILE=, ulimit -n\"",
+        (unsigned long long)left, (unsigned long long)n_files);
+    return (unsigned)left;
 }
 
 static int listen_all(struct daemon *daemon, struct problem *problem)
 {
     const struct config *config = daemon->config;
+    unsigned max_connections = limit_connections(config);
 
     for (size_t i = 0; i < config->listen.n_items; i++) {
         struct address address;
 
         if (address_parse(&address, config->listen.items[i], problem) ||
-            server_listen(daemon->server, &address, (unsigned)config->max_connections, problem))
+            server_listen(daemon->server, &address, max_connections, problem))
             return -1;
     }
     return 0;
@@ -334,7 +348,6 @@ static enum exit_code start(struct daemon *daemon, struct problem *problem)
     if (load_auth(daemon->config, &auth, problem))
         return EXIT_SETTINGS;
     use_settings(daemon, auth);
-    raise_file_limit(daemon->config);
     if (config_make_state_dir(daemon->config, problem) || listen_all(daemon, problem))
         return EXIT_FAILED;
     return open_store(daemon, problem) ? EXIT_SETTINGS : EXIT_STOPPED;

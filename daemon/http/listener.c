@@ -14,15 +14,17 @@
 #include "proto/require.h"
 
 #define CONNECTION_MEMORY_BYTES (16 * 1024) /* headers have to fit */
+#define LOG_EVERY_MS 60000                  /* while there are too many connections */
 
 struct listener {
     struct MHD_Daemon *mhd;
     void *user;
     struct address address;
     struct listener_limits limits;
-    uv_poll_t poll;   /* of libmicrohttpd's epoll */
-    uv_timer_t timer; /* its next deadline, or "at once" */
-    bool was_woken;   /* since the last run */
+    uint64_t told_full_ms; /* the loop's time; 0: never */
+    uv_poll_t poll;        /* of libmicrohttpd's epoll */
+    uv_timer_t timer;      /* its next deadline, or "at once" */
+    bool was_woken;        /* since the last run */
     int n_handles;
 };
 
@@ -78,6 +80,23 @@ static unsigned n_connections(const struct listener *listener)
     return MHD_get_daemon_info(listener->mhd, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
 }
 
+/* Who comes now is not even refused, and those who look on should know why. */
+static void tell_if_full(struct listener *listener)
+{
+    uint64_t now_ms = uv_now(listener->timer.loop);
+    char text[ADDRESS_TEXT_SIZE];
+
+    if (n_connections(listener) < listener->limits.max_connections)
+        return;
+    if (listener->told_full_ms && now_ms - listener->told_full_ms < LOG_EVERY_MS)
+        return;
+    listener->told_full_ms = now_ms;
+    address_format(&listener->address, text);
+    log_warning("no more connections are taken until some end address=%s reason=\"%u are open, as many as "
+                "max_connections and ulimit -n allow; ss -tn sport = :%s says who holds them\"",
+                text, listener->limits.max_connections, strrchr(text, ':') + 1);
+}
+
 static void listener_run(struct listener *listener)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms;
@@ -85,6 +104,7 @@ static void listener_run(struct listener *listener)
 
     listener->was_woken = false;
     MHD_run(listener->mhd);
+    tell_if_full(listener);
     /* At its limit libmicrohttpd stops accepting until the next run, and nothing else may bring that about.
      */
     if (n_connections(listener) < n_before)

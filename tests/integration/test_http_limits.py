@@ -5,12 +5,14 @@ import contextlib
 import http.client
 import json
 import re
+import resource
 import socket
 import threading
 import time
 
 import pytest
 
+from harness import child
 from harness.child import wait_until
 from harness.http_json import path
 
@@ -196,3 +198,41 @@ def test_large_answers_share_what_there_is(start_studyd, sqlite):
         assert (status, json.loads(body)["type"], headers["Link"]) == (429, "urn:studyd:slow-down", None)
         assert int(headers["Retry-After"]) >= 1
     wait_until("the answers to be given up", lambda: studyd.http.request("GET", path("studies", "one", "trials")).status == 200)
+
+
+# ---- connections ----
+
+def test_the_limit_of_connections_is_said(start_studyd, sqlite):
+    """When there is no room for more, one line names the limit; who waits is served when one leaves."""
+    studyd = start_studyd(sqlite, "--max-connections", "20")
+    with connections(studyd, 21, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n") as opened:
+        said = studyd.wait_for_log("no more connections are taken")
+        assert studyd.http.address in said and "20 are open" in said and "max_connections" in said
+        opened[-1].settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            opened[-1].recv(100)
+        opened[0].close()
+        opened[-1].settimeout(60)
+        assert opened[-1].recv(100).startswith(b"HTTP/1.1 200")
+    assert studyd.log().count("no more connections") == 1
+
+
+def test_connections_leave_files_to_the_rest(start_studyd, sqlite, monkeypatch, tmp_path):
+    """Where fewer files can be open than max_connections needs, clients do not take the last ones."""
+    start = child.die_with_parent
+
+    def with_few_files():
+        start()
+        resource.setrlimit(resource.RLIMIT_NOFILE, (120, 120))
+
+    monkeypatch.setattr(child, "die_with_parent", with_few_files)
+    settings = tmp_path / "studyd.conf"
+    settings.write_text("log_level = info\n")
+    studyd = start_studyd(sqlite, "--config", settings)
+    assert "on_each_address=56" in studyd.wait_for_log("fewer connections can be open")
+    studyd.create(SPEC)
+    with connections(studyd, 100, b""):
+        studyd.wait_for_log("no more connections are taken")
+        studyd.ask_one("one")
+        studyd.process.send_signal(1)
+        studyd.wait_for_log("the settings were read again")
