@@ -92,6 +92,14 @@ static void add_head(struct text_table *table, const char *const *titles)
         text_table_add(table, "%s", titles[i]);
 }
 
+static void put_table(const struct text_table *table, const char *route, struct buffer *out)
+{
+    text_table_put(table, out);
+    if (table->n_cut)
+        buffer_printf(out, "(names of more than %d characters are cut; %s has them whole)\n",
+                      TEXT_TABLE_MAX_WIDTH, route);
+}
+
 void status_put_studies(const struct studies *studies, int64_t now_us, struct buffer *out)
 {
     static const char *const titles[] = {"STUDY",  "STATE", "DONE", "RUNNING",  "WAITING",
@@ -105,7 +113,7 @@ void status_put_studies(const struct studies *studies, int64_t now_us, struct bu
     add_head(&table, titles);
     for (size_t i = 0; i < studies_count(studies); i++)
         add_study(studies_get(studies, i), now_us, &table);
-    text_table_put(&table, out);
+    put_table(&table, "GET /v1/studies", out);
 }
 
 /* ---- workers ---- */
@@ -138,7 +146,7 @@ void status_put_workers(const struct studies *studies, int64_t now_us, struct bu
     add_head(&table, titles);
     for (size_t i = 0; i < n; i++)
         add_worker(&workers[i], now_us, &table);
-    text_table_put(&table, out);
+    put_table(&table, "GET /v1/workers", out);
 }
 
 /* ---- the page ---- */

@@ -243,6 +243,24 @@ def test_status_page(studyd):
     assert lines["node1"][1:3] == ["0", "3"]
 
 
+def test_status_page_with_long_names(studyd, optuna5, sqlite):
+    """Optuna's names have up to 512 characters: the columns stay together, and the page says where the whole names are."""
+    name = "日本" * 128 + "x" * 255 + "!"
+    studyd.create({**SPEC, "name": "short"})
+    assert "are cut" not in studyd.http.request("GET", "/").text()
+    studyd.stop()
+    optuna5.run("import sys, optuna; optuna.create_study(study_name=sys.argv[1], storage=sys.argv[2])", name,
+                sqlite.optuna_url)
+    studyd.start()
+    page = studyd.http.request("GET", "/").text()
+    assert max(map(len, page.splitlines())) < 130
+    (long,) = [line for line in page.splitlines() if line.startswith(name[:20])]
+    (short,) = [line for line in page.splitlines() if line.startswith("short")]
+    assert long.index("running") == short.index("running") and long.split()[0].endswith("xxx!")
+    assert "cut; GET /v1/studies has them whole" in page
+    assert name in [study["name"] for study in studyd.http.get("/v1/studies")["studies"]]
+
+
 def test_health(studyd):
     """Alive and ready, each with the version."""
     assert studyd.http.get("/healthz")["status"] == "alive"

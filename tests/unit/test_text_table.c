@@ -53,8 +53,30 @@ static void test_control_characters(void **)
 {
     TEXT_TABLE_AUTO struct text_table table = {.n_columns = 1};
 
-    text_table_add(&table, "a\nb\x1b[2J\x7f");
-    assert_text(&table, "a?b?[2J?\n");
+    text_table_add(&table, "a\nb\x1b[2J\x7f|\xc2\x9b"
+                           "2J\xc2\x80|\xc2\xa0\xc2");
+    assert_text(&table, "a?b?[2J?|??2J??|\xc2\xa0\xc2\n");
+}
+
+/* Of a long text the head and the tail are left, whole characters each; other columns stay where they are. */
+static void test_long_cells(void **)
+{
+    TEXT_TABLE_AUTO struct text_table table = {.n_columns = 2};
+
+    text_table_add(&table, "%s", "0123456789012345678901234567890123456789");
+    text_table_add(&table, "|");
+    assert_int_equal(table.n_cut, 0);
+    text_table_add(&table, "%s", "01234567890123456789012345678901234567890");
+    text_table_add(&table, "|");
+    assert_int_equal(table.n_cut, 1);
+    text_table_add(&table, "%0512d\xc3\xa9", 7);
+    text_table_add(&table, "|");
+    text_table_add(&table, "%s", "x");
+    text_table_add(&table, "|");
+    assert_text(&table, "0123456789012345678901234567890123456789  |\n"
+                        "012345678901234567890123456…901234567890  |\n"
+                        "000000000000000000000000000…00000000007\xc3\xa9  |\n"
+                        "x                                         |\n");
 }
 
 /* Without cells there is no text. */
@@ -71,6 +93,7 @@ int main(void)
         cmocka_unit_test(test_alignment),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_control_characters),
+        cmocka_unit_test(test_long_cells),
         cmocka_unit_test(test_empty),
     };
 
