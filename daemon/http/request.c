@@ -35,9 +35,7 @@ bool request_accepts(const struct request *request, const char *media_type)
 
 const char *request_parameter(const struct request *request, const char *name)
 {
-    size_t place = 0;
-
-    return uri_next_value(&request->uri, name, &place);
+    return uri_value(&request->uri, name);
 }
 
 int request_read_int(const struct request *request, const char *name, int64_t low, int64_t high,

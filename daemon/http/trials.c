@@ -61,32 +61,24 @@ static void put_trials(const struct read *read, struct json_writer *writer)
 
 /* ---- a list ---- */
 
-/* The bit of each state that the query names: ?state=running,complete&state=fail. */
+/* The bit of each state that the query names: ?state=running,complete. */
 static int read_states(const struct request *request, unsigned *states, struct problem *problem)
 {
-    const char *value;
-    size_t place = 0;
+    MEMORY_AUTO char *copy = memory_strdup(request_parameter(request, "state"));
 
-    *states = 0;
-    while ((value = uri_next_value(&request->uri, "state", &place))) {
-        MEMORY_AUTO char *copy = memory_strdup(value);
+    *states = copy ? 0 : ~0u;
+    for (char *name, *rest = copy; (name = strsep(&rest, ","));) {
+        int state = 0;
 
-        for (char *name, *rest = copy; (name = strsep(&rest, ","));) {
-            int state = 0;
-
-            while (trial_state_names[state] && strcmp(trial_state_names[state], name) != 0)
-                state++;
-            if (!trial_state_names[state])
-                return problem_set(
-                    problem, PROBLEM_INVALID, "state",
-                    "state must be running, complete, pruned, fail or waiting, or several with "
-                    "commas, and is \"%.40s\"",
-                    name);
-            *states |= 1u << state;
-        }
+        while (trial_state_names[state] && strcmp(trial_state_names[state], name) != 0)
+            state++;
+        if (!trial_state_names[state])
+            return problem_set(problem, PROBLEM_INVALID, "state",
+                               "state must be running, complete, pruned, fail or waiting, or several with "
+                               "commas, and is \"%.40s\"",
+                               name);
+        *states |= 1u << state;
     }
-    if (!*states)
-        *states = ~0u;
     return 0;
 }
 

@@ -103,14 +103,11 @@ void uri_deinit(struct uri *uri)
     *uri = (struct uri){};
 }
 
-const char *uri_next_value(const struct uri *uri, const char *name, size_t *place)
+const char *uri_value(const struct uri *uri, const char *name)
 {
-    while (*place < uri->n_parameters) {
-        const struct uri_parameter *parameter = &uri->parameters[(*place)++];
-
-        if (strcmp(parameter->name, name) == 0)
-            return parameter->value;
-    }
+    for (size_t i = 0; i < uri->n_parameters; i++)
+        if (strcmp(uri->parameters[i].name, name) == 0)
+            return uri->parameters[i].value;
     return NULL;
 }
 
@@ -122,23 +119,32 @@ static bool is_known(const char *name, const char *const *known)
     return false;
 }
 
+static int fail_unknown(const char *name, const char *const *known, struct problem *problem)
+{
+    const char *nearest = problem_nearest(name, known);
+    BUFFER_AUTO struct buffer list = {};
+
+    for (const char *const *each = known; *each; each++)
+        buffer_printf(&list, "%s%s", list.size ? ", " : "", *each);
+    return problem_set(problem, PROBLEM_INVALID, name,
+                       "unknown query parameter \"%.80s\"%s%s%s; known are: %s", name,
+                       nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "",
+                       list.size ? buffer_text(&list) : "none");
+}
+
 int uri_check_parameters(const struct uri *uri, const char *const *known, struct problem *problem)
 {
     for (size_t i = 0; i < uri->n_parameters; i++) {
-        const char *name = uri->parameters[i].name;
+        const struct uri_parameter *parameter = &uri->parameters[i];
 
-        if (is_known(name, known))
-            continue;
-
-        const char *nearest = problem_nearest(name, known);
-        BUFFER_AUTO struct buffer list = {};
-
-        for (const char *const *each = known; *each; each++)
-            buffer_printf(&list, "%s%s", list.size ? ", " : "", *each);
-        return problem_set(problem, PROBLEM_INVALID, name,
-                           "unknown query parameter \"%.80s\"%s%s%s; known are: %s", name,
-                           nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "",
-                           list.size ? buffer_text(&list) : "none");
+        if (!is_known(parameter->name, known))
+            return fail_unknown(parameter->name, known, problem);
+        if (uri_value(uri, parameter->name) != parameter->value)
+            return problem_set(
+                problem, PROBLEM_INVALID, parameter->name,
+                "%s stands more than once in the query; give it once, several values, where it "
+                "takes several, with commas",
+                parameter->name);
     }
     return 0;
 }

@@ -28,8 +28,8 @@ struct uri {
  * an escape that is none, %00, too many parameters. Deinit it either way. */
 [[nodiscard]] int uri_parse(struct uri *uri, const char *raw, struct problem *problem);
 void uri_deinit(struct uri *uri);
-/* The parameter's next value from *place on (0 at first), or NULL. */
-const char *uri_next_value(const struct uri *uri, const char *name, size_t *place);
-/* Are all names among `known` (NULL-terminated)? 0, or -1 with `problem`, which lists those that are. */
+/* The parameter's value, or NULL. */
+const char *uri_value(const struct uri *uri, const char *name);
+/* Are all names among `known` (NULL-terminated), and each there once? 0, or -1 with `problem`. */
 [[nodiscard]] int uri_check_parameters(const struct uri *uri, const char *const *known,
                                        struct problem *problem);

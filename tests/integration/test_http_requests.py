@@ -69,12 +69,20 @@ def test_query_is_strict(studyd):
                                ("limit=+5", "limit", "whole number"),
                                ("since=x", "since", "whole number"),
                                ("state=running,done", "state", '"done"'),
+                               ("limit=1&limit=1", "limit", "more than once"),
+                               ("limit=1&since=0&limit=2%0d%0aX:y", "limit", "more than once"),
+                               ("since=0&since=1", "since", "more than once"),
+                               ("state=fail&state=complete", "state", "with commas"),
                                ("state=", "state", "complete")):
         document, _ = refused(studyd, "GET", path("studies", "one", "trials") + "?" + query)
         assert (document["type"], document["field"]) == ("urn:studyd:invalid", field)
         assert says in document["detail"], query
-    document, _ = refused(studyd, "POST", "/v1/studies?exist_ok=yes", SPEC)
-    assert document["field"] == "exist_ok"
+    for query in ("exist_ok=yes", "exist_ok=true&exist_ok=true"):
+        document, _ = refused(studyd, "POST", "/v1/studies?" + query, SPEC)
+        assert document["field"] == "exist_ok"
+    document, _ = refused(studyd, "DELETE", "/v1/studies/one?force=false&force=true")
+    assert document["field"] == "force"
+    assert studyd.show("one")["state"] == "running"
 
 
 def test_names_are_decoded_by_segment(studyd, optuna5, sqlite):

@@ -168,7 +168,7 @@ def test_pages(studyd):
     later = studyd.http.get(f"{target}?since={second['next']}")
     assert [(trial["number"], trial["state"]) for trial in later["trials"]] == [(5, "pruned")]
     for query, numbers in (("state=pruned", [5]), ("state=complete,pruned&limit=1000", [0, 1, 2, 3, 4, 5]),
-                           ("state=pruned&state=running", [5]), ("state=waiting", [])):
+                           ("state=pruned,running", [5]), ("state=waiting", [])):
         assert [trial["number"] for trial in studyd.http.get(f"{target}?{query}")["trials"]] == numbers
 
 

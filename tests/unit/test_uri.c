@@ -79,20 +79,35 @@ static void test_long_path(void **)
     uri_deinit(&uri);
 }
 
-/* Parameters are decoded after they are split; one without '=' is empty, and a name may come again. */
+/* Parameters are decoded after they are split, and one without '=' is empty. */
 static void test_parameters(void **)
 {
-    struct uri uri = parse("/x?state=a%26b&&flag&state=c");
-    size_t place = 0;
+    struct uri uri = parse("/x?state=a%26b&&flag");
 
     assert_int_equal(uri.n_segments, 1);
-    assert_int_equal(uri.n_parameters, 3);
-    assert_string_equal(uri_next_value(&uri, "state", &place), "a&b");
-    assert_string_equal(uri_next_value(&uri, "state", &place), "c");
-    assert_null(uri_next_value(&uri, "state", &place));
-    place = 0;
-    assert_string_equal(uri_next_value(&uri, "flag", &place), "");
+    assert_int_equal(uri.n_parameters, 2);
+    assert_string_equal(uri_value(&uri, "state"), "a&b");
+    assert_string_equal(uri_value(&uri, "flag"), "");
+    assert_null(uri_value(&uri, "stat"));
     uri_deinit(&uri);
+}
+
+/* Which of two values is meant, nobody knows; escapes do not hide that a name comes again. */
+static void test_repeated_parameter(void **)
+{
+    static const char *const known[] = {"state", "since", NULL};
+    static const char *const targets[] = {"/?state=a&state=a", "/?since=1&state&st%61te="};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct uri uri = parse(targets[i]);
+        struct problem problem = {};
+
+        assert_int_equal(uri_check_parameters(&uri, known, &problem), -1);
+        assert_int_equal(problem.type, PROBLEM_INVALID);
+        assert_string_equal(problem.field, "state");
+        assert_non_null(strstr(problem.detail, "more than once"));
+        uri_deinit(&uri);
+    }
 }
 
 /* The seventeenth parameter is too much. */
@@ -130,7 +145,7 @@ int main(void)
         cmocka_unit_test(test_segments),          cmocka_unit_test(test_decoding),
         cmocka_unit_test(test_bad_escapes),       cmocka_unit_test(test_long_path),
         cmocka_unit_test(test_parameters),        cmocka_unit_test(test_too_many_parameters),
-        cmocka_unit_test(test_unknown_parameter),
+        cmocka_unit_test(test_unknown_parameter), cmocka_unit_test(test_repeated_parameter),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
