@@ -69,11 +69,20 @@ static const char *give_advice(const char *text, size_t size, const json_error_t
     return "";
 }
 
+static bool is_blank(const char *text, size_t size)
+{
+    size_t i = 0;
+
+    while (i < size && (text[i] == ' ' || text[i] == '\t' || text[i] == '\r' || text[i] == '\n'))
+        i++;
+    return i == size;
+}
+
 json_t *json_parse(const char *text, size_t size, struct problem *problem)
 {
     json_error_t error;
 
-    if (strspn(text, " \t\r\n") == size) {
+    if (is_blank(text, size)) {
         problem_set(problem, PROBLEM_INVALID, "", "there is no text where JSON should be");
         return NULL;
     }

@@ -47,18 +47,17 @@ static double *read_numbers(struct json_reader *reader, const char *key, size_t 
 
 static void read_values(struct tell_message *message, struct json_reader *reader)
 {
-    bool has_value = json_read_has(reader, "value");
+    bool has_value = json_read_has(reader, "value"), has_values = json_read_has(reader, "values");
 
-    message->values = read_numbers(reader, "values", 1, SPEC_MAX_DIRECTIONS, &message->n_values);
-    if (!has_value)
-        return;
-    if (json_read_has(reader, "values")) {
+    if (has_value && has_values) {
         json_read_fail(reader, "value", "cannot stand beside \"values\"; give one of them");
-        return;
+    } else if (has_value) {
+        message->values = memory_new(sizeof message->values[0]);
+        message->n_values = 1;
+        message_read_number(reader, "value", message->values);
+    } else {
+        message->values = read_numbers(reader, "values", 1, SPEC_MAX_DIRECTIONS, &message->n_values);
     }
-    message->values = memory_new(sizeof message->values[0]);
-    message->n_values = 1;
-    message_read_number(reader, "value", message->values);
 }
 
 static void read_outcome(struct tell_message *message, struct json_reader *reader)

@@ -244,13 +244,18 @@ static void test_parse_depth(void **)
     assert_non_null(wide);
 }
 
-/* The text need not end with a NUL. */
+/* The text need not end with a NUL, be there anything in it or not. */
 static void test_parse_size(void **)
 {
     struct problem problem = {};
     json_auto_t *json = json_parse("[1]garbage", 3, &problem);
+    char *blank = malloc(2);
 
     assert_int_equal(json_array_size(json), 1);
+    memset(blank, ' ', 2);
+    assert_null(json_parse(blank, 2, &problem));
+    assert_string_equal(problem.detail, "there is no text where JSON should be");
+    free(blank);
 }
 
 /* ---- reading ---- */

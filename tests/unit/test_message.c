@@ -322,6 +322,7 @@ static void test_tell_refuses(void **)
         {TELL("\"state\": \"running\", \"value\": 1"), "state",
          "\"complete\", \"pruned\", \"fail\", \"waiting\""},
         {TELL("\"value\": 1, \"values\": [1]"), "value", "cannot stand beside"},
+        {TELL("\"value\": 1, \"values\": [\"x\"]"), "value", "cannot stand beside"},
         {TELL("\"values\": []"), "values", "array of 1 to 32"},
         {TELL("\"values\": [1, \"x\"]"), "values", "number 2"},
         {TELL("\"value\": \"1\""), "value", "must be a number"},
