@@ -59,9 +59,9 @@ static int check_host(struct request *request, struct problem *problem)
     const char *host = request_header(request, "Host");
     char name[256];
 
-    if (!host)
+    if (request_count_header(request, "Host") != 1)
         return problem_set(problem, PROBLEM_INVALID, "Host",
-                           "a request that changes something needs a Host header");
+                           "a request that changes something needs a Host header, and one only");
     host_without_port(host, name, sizeof name);
     if (host_is_loopback(host) || is_listed(&request->context->hosts, name) ||
         is_listed(&request->context->listen, name))

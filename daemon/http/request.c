@@ -20,6 +20,27 @@ const char *request_header(const struct request *request, const char *name)
     return MHD_lookup_connection_value(request->connection, MHD_HEADER_KIND, name);
 }
 
+struct header_count {
+    const char *name;
+    size_t n;
+};
+
+static enum MHD_Result count_cb(void *user, enum MHD_ValueKind, const char *name, const char *)
+{
+    struct header_count *count = user;
+
+    count->n += strcasecmp(name, count->name) == 0;
+    return MHD_YES;
+}
+
+size_t request_count_header(const struct request *request, const char *name)
+{
+    struct header_count count = {.name = name};
+
+    MHD_get_connection_values(request->connection, MHD_HEADER_KIND, count_cb, &count);
+    return count.n;
+}
+
 bool request_accepts(const struct request *request, const char *media_type)
 {
     const char *accept = request_header(request, "Accept");

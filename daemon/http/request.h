@@ -63,6 +63,8 @@ struct request {
 
 /* The header's first value, or NULL. */
 const char *request_header(const struct request *request, const char *name);
+/* How often it is there. */
+size_t request_count_header(const struct request *request, const char *name);
 /* Does the Accept header name this media type? ("Anything" does not.) */
 bool request_accepts(const struct request *request, const char *media_type);
 /* The query parameter's value, or NULL. Only names that the route lists can be there. */

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "proto/buffer.h"
 #include "proto/memory.h"
@@ -43,11 +44,24 @@ static int decode(char *text, const char *what, struct problem *problem)
     return 0;
 }
 
+/* Behind "http://host:port", where that is there. */
+static char *skip_authority(char *target)
+{
+    char *host = strncasecmp(target, "http://", 7) == 0    ? target + 7
+                 : strncasecmp(target, "https://", 8) == 0 ? target + 8
+                                                           : NULL;
+
+    return host ? host + strcspn(host, "/") : target;
+}
+
 static int split_path(struct uri *uri, char *path, struct problem *problem)
 {
+    if (*path != '/')
+        return problem_set(problem, PROBLEM_INVALID, "path",
+                           "the path begins with a slash, as in /v1/studies, and is \"%.80s\"", path);
     if (strcmp(path, "/") == 0)
         return 0;
-    for (char *segment = path + (*path == '/'), *end; segment; segment = end ? end + 1 : NULL) {
+    for (char *segment = path + 1, *end; segment; segment = end ? end + 1 : NULL) {
         end = strchr(segment, '/');
         if (end)
             *end = '\0';
@@ -92,7 +106,7 @@ int uri_parse(struct uri *uri, const char *raw, struct problem *problem)
 
     if (query)
         *query++ = '\0';
-    if (split_path(uri, uri->text, problem))
+    if (split_path(uri, skip_authority(uri->text), problem))
         return -1;
     return query ? split_query(uri, query, problem) : 0;
 }

@@ -24,8 +24,9 @@ struct uri {
     struct uri_parameter parameters[URI_MAX_PARAMETERS];
 };
 
-/* `raw` is "/v1/studies/a%2Fb?limit=3". An encoded slash does not separate segments. 0, or -1 with `problem`:
- * an escape that is none, %00, too many parameters. Deinit it either way. */
+/* `raw` is "/v1/studies/a%2Fb?limit=3", or the same behind "http://host:port", as it is sent to proxies. An
+ * encoded slash does not separate segments. 0, or -1 with `problem`: no path, an escape that is none, %00,
+ * too many parameters. Deinit it either way. */
 [[nodiscard]] int uri_parse(struct uri *uri, const char *raw, struct problem *problem);
 void uri_deinit(struct uri *uri);
 /* The parameter's value, or NULL. */

@@ -46,6 +46,26 @@ static void test_segments(void **)
     uri_deinit(&uri);
 }
 
+/* As it is sent to a proxy; but what is no path is none. */
+static void test_authority(void **)
+{
+    struct uri uri = parse("http://localhost:8090/v1/studies?limit=1");
+
+    assert_int_equal(uri.n_segments, 2);
+    assert_string_equal(uri.segments[0], "v1");
+    assert_string_equal(uri_value(&uri, "limit"), "1");
+    uri_deinit(&uri);
+    uri = parse("HTTPS://[::1]/");
+    assert_int_equal(uri.n_segments, 0);
+    uri_deinit(&uri);
+    assert_refused("v1/studies", "path", "begins with a slash");
+    assert_refused("*", "path", "\"*\"");
+    assert_refused("?limit=1", "path", "begins with a slash");
+    assert_refused("", "path", "begins with a slash");
+    assert_refused("http://localhost", "path", "begins with a slash");
+    assert_refused("ftp://localhost/", "path", "ftp:");
+}
+
 /* An escaped slash or percent sign is part of its segment; bytes above 127 come through. */
 static void test_decoding(void **)
 {
@@ -142,10 +162,15 @@ static void test_unknown_parameter(void **)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_segments),          cmocka_unit_test(test_decoding),
-        cmocka_unit_test(test_bad_escapes),       cmocka_unit_test(test_long_path),
-        cmocka_unit_test(test_parameters),        cmocka_unit_test(test_too_many_parameters),
-        cmocka_unit_test(test_unknown_parameter), cmocka_unit_test(test_repeated_parameter),
+        cmocka_unit_test(test_segments),
+        cmocka_unit_test(test_authority),
+        cmocka_unit_test(test_decoding),
+        cmocka_unit_test(test_bad_escapes),
+        cmocka_unit_test(test_long_path),
+        cmocka_unit_test(test_parameters),
+        cmocka_unit_test(test_too_many_parameters),
+        cmocka_unit_test(test_unknown_parameter),
+        cmocka_unit_test(test_repeated_parameter),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
