@@ -53,6 +53,14 @@ def response_schema(operation, status):
     return None, None
 
 
+def problem_types(operation, status):
+    """The types of problems that its description names for a status."""
+    response = operation["responses"].get(str(status), operation["responses"]["default"])
+    known = [name.removeprefix("urn:studyd:") for name in schema_named("Problem")["properties"]["type"]["enum"]]
+    words = re.findall(r"[a-z]+(?:-[a-z]+)*", response.get("description") or resolve(response)["description"])
+    return set(words) & set(known)
+
+
 def errors(value, schema, where="$"):
     """What is wrong with a value, in words; nothing where all is right. Members that the schema does not name are wrong."""
     schema = resolve(schema)

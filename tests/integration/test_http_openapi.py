@@ -4,6 +4,7 @@ keys of requests are the same. (That paths, methods, roles and query parameters 
 
 import json
 import re
+import sqlite3
 
 import pytest
 
@@ -36,6 +37,7 @@ class Judge:
         self.operations = {(method, target): operation for method, target, operation in openapi.operations()}
         self.seen = set()   # (method, path, status)
         self.keys = set()   # (schema, key) of the described members that came
+        self.problems = set()   # (method, path, status, type)
 
     def call(self, method, template, status, body=None, query="", headers=None, **arguments):
         target = path(*[arguments.get(part.strip("{}"), part) for part in template.split("/")[2:]]) \
@@ -54,6 +56,10 @@ class Judge:
         wrong = list(openapi.errors(answer.json(), schema))
         assert not wrong, wrong
         self.mark(answer.json(), schema)
+        if status >= 400:
+            problem = answer.json()["type"].removeprefix("urn:studyd:")
+            assert problem in openapi.problem_types(self.operations[method, template], status)
+            self.problems.add((method, template, status, problem))
         return answer.json()
 
     def mark(self, value, schema):
@@ -129,7 +135,7 @@ def test_answers_are_as_described(studyd):
     go_everywhere(judge)
     described, members = set(), set()
     for method, target, operation in openapi.operations():
-        statuses = [int(status) for status in operation["responses"] if status != "default"]
+        statuses = [int(status) for status in operation["responses"] if status != "default" and int(status) < 400]
         described |= {(method, target, status) for status in statuses}
         members |= described_members(operation, statuses)
     assert judge.seen == described
@@ -146,6 +152,54 @@ def test_problems_are_as_described(studyd):
     header = (ROOT / "proto" / "problem.h").read_text()
     types = {f"urn:studyd:{name}" for name in re.findall(r'X\(\w+, "([a-z-]+)", \d+', header)}
     assert set(openapi.schema_named("Problem")["properties"]["type"]["enum"]) == types
+
+
+TRIAL = "/v1/studies/{study}/trials/{number}"
+
+
+def refuse_everywhere(judge, lease):
+    """Each operation with each problem that it describes beside those of all. Trial 0 is told, 1 is open under `lease`."""
+    none, one, bare = {"study": "none"}, {"study": "one"}, {"study": "bare"}
+    for method, suffix, body in (("GET", "", None), ("PATCH", "", {}), ("DELETE", "", None), ("POST", "/ask", {}),
+                                 ("POST", "/enqueue", {"params": {}}), ("GET", "/trials", None), ("GET", "/best", None)):
+        judge.call(method, "/v1/studies/{study}" + suffix, 404, body, **none)
+    judge.call("GET", TRIAL, 404, number=9, **one)
+    for what, body in (("report", {"step": 2, "value": 1}), ("heartbeat", {}), ("tell", {"value": 1})):
+        judge.call("POST", f"{TRIAL}/{what}", 404, {"lease": lease, **body}, number=9, **one)
+        for number in (0, 1):
+            judge.call("POST", f"{TRIAL}/{what}", 409, {"lease": "0" * 32, **body}, number=number, **one)
+    judge.call("POST", "/v1/studies", 409, SPEC)
+    judge.call("PATCH", "/v1/studies/{study}", 409, {"max_trials": 9}, **bare)
+    judge.call("POST", "/v1/studies/{study}/ask", 409, {}, **bare)
+    judge.call("POST", "/v1/studies/{study}/enqueue", 409, {"params": {}}, **bare)
+    for route, body in (("/v1/studies/{study}/ask", {}), ("/v1/studies/{study}/enqueue", {"params": {}}), ("/v1/ask", {})):
+        judge.http.request("POST", route.replace("{study}", "one"), {**body, "request_id": route})
+        judge.call("POST", route, 422, {"user_attrs": {"a": 1}, **body, "request_id": route} if "params" in body
+                   else {"worker": "other", "request_id": route}, **one)
+    judge.http.patch("/v1/studies/one", {"state": "stopped"})
+    judge.call("POST", "/v1/studies/{study}/enqueue", 409, {"params": {}}, **one)
+
+
+def test_every_described_problem_comes(studyd, sqlite):
+    """What is listed with an operation's statuses is really answered, but for a database that refuses, and studies deleted
+    meanwhile."""
+    studyd.stop()
+    with sqlite3.connect(sqlite.path) as connection:  # a study of Optuna's without a trial
+        study = connection.execute("INSERT INTO studies (study_name) VALUES ('bare')").lastrowid
+        connection.execute("INSERT INTO study_directions (direction, study_id, objective) VALUES ('MINIMIZE', ?, 0)", (study,))
+    connection.close()
+    studyd.start()
+    studyd.create(SPEC)
+    trial = studyd.ask_one("one")
+    studyd.tell("one", 0, trial["lease"], 1.0)
+    judge = Judge(studyd.http)
+    refuse_everywhere(judge, studyd.ask_one("one")["lease"])
+    described = {(method, target, int(status), problem) for method, target, operation in openapi.operations()
+                 for status in operation["responses"] if status[0] in "45"
+                 for problem in openapi.problem_types(operation, status)}
+    left = {(method, target) for method, target, _, problem in described - judge.problems if problem != "store-refused"}
+    assert left == {("POST", "/v1/studies"), ("POST", "/v1/ask")}
+    assert len(judge.problems) >= 25
 
 
 def known_keys(studyd, method, target, body, where=""):
