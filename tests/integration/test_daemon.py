@@ -267,6 +267,7 @@ def test_sigterm_answers_every_poll(start_studyd, sqlite):
         poll.join(30)
         assert (poll.refused.status, poll.refused.type) == (503, "stopping")
         assert "Retry-After" in poll.refused.headers
+        assert poll.refused.headers["Connection"] == "close"
 
 
 def test_sigterm_finishes_what_was_begun(start_studyd, sqlite):

@@ -71,7 +71,8 @@ def answer_of(connection):
 
 SLOW = (b"G", b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nX: ", POST + b"Content-Length: 1000000\r\n\r\n",
         POST + b"Transfer-Encoding: chunked\r\n\r\nffff\r\n", POST + b"Transfer-Encoding: gzip\r\n\r\n",
-        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthz HTTP/1.1\r\nX: ", b"GET /healthz?" + b"a&" * 300)
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /healthz HTTP/1.1\r\nX: ",
+        b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nG", b"GET /healthz?" + b"a&" * 300)
 
 
 def test_slow_clients_are_cut_off(start_studyd, sqlite):
@@ -109,6 +110,15 @@ def test_slow_clients_are_cut_off(start_studyd, sqlite):
     assert [answer["trials"][0]["number"] for answer in waited] == [0]
 
 
+def test_slow_clients_do_not_keep_the_door_shut(start_studyd, sqlite):
+    """Where they have taken all connections, who waits outside is served when they are cut off."""
+    studyd = start_studyd(sqlite, "--request-timeout-s", "1", "--max-connections", "20")
+    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with connections(studyd, 20, *SLOW[:4]), connections(studyd, 1, request) as (waits,):
+        studyd.wait_for_log("no more connections are taken")
+        assert answer_of(waits)[0] == 200
+
+
 def test_silent_clients_are_not_worth_a_line(start_studyd, sqlite):
     """Who says nothing, or nothing more, is let go without a word."""
     studyd = start_studyd(sqlite, "--request-timeout-s", "1")
@@ -131,14 +141,14 @@ def large_answers(studyd, mib):
 
 def test_an_answer_is_taken_in_time(start_studyd, sqlite):
     """Who takes a large answer in sips does not get to its end."""
-    studyd = start_studyd(sqlite, "--request-timeout-s", "2")
-    request = large_answers(studyd, 12)
+    studyd = start_studyd(sqlite, "--request-timeout-s", "3")
+    request = large_answers(studyd, 20)
     taken = 0
     with connections(studyd, 1, request, receive_buffer=65536) as (sipping,), contextlib.suppress(ConnectionError):
         while sip := sipping.recv(20000):
             taken += len(sip)
-            time.sleep(0.02)
-    assert 0 < taken < 12 * MIB
+            time.sleep(0.01)
+    assert 0 < taken < 20 * MIB
 
 
 # ---- memory ----
@@ -187,12 +197,12 @@ def test_large_answers_share_what_there_is(start_studyd, sqlite):
     """While many do not take the large answers they asked for, more of those are refused; all else is served."""
     studyd = start_studyd(sqlite)
     request = large_answers(studyd, 8)
+    studyd.create({**SPEC, "name": "two", "space": {"c": {"type": "categorical", "choices": ["x" * 1000]}}})
     with connections(studyd, 12, request, receive_buffer=4096) as readers:
         begun = [connection.recv(100, socket.MSG_PEEK | socket.MSG_WAITALL) for connection in readers]
         statuses = [int(head.split()[1]) for head in begun]
         assert set(statuses) == {200, 429}
-        trial = studyd.ask_one("one")
-        assert studyd.tell("one", trial["number"], trial["lease"], 1.0)["state"] == "complete"
+        assert len(studyd.ask("two", count=100)["trials"]) == 100  # large, but a change
         assert studyd.http.get("/healthz")["status"] == "alive"
         status, headers, body = answer_of(readers[statuses.index(429)])
         assert (status, json.loads(body)["type"], headers["Link"]) == (429, "urn:studyd:slow-down", None)

@@ -177,6 +177,7 @@ def test_csv(studyd):
     studyd.create(SPEC)
     run(studyd, 3)
     run(studyd, 1, state="fail", reason='said "no",\nand left')
+    studyd.ask_one("wine")  # is on no page
     trials = studyd.trials("wine")
     target, rows = path("studies", "wine", "trials") + "?limit=3&state=complete,fail", []
     while target:

@@ -93,6 +93,10 @@ static void test_two_roles(void **)
     auth = load();
     assert_int_equal(auth_role(auth, "Bearer abc"), ROLE_ADMIN);
     auth_free(auth);
+    write_file("reader " ABC "\nadmin " ABC "\n");
+    auth = load();
+    assert_int_equal(auth_role(auth, "Bearer abc"), ROLE_ADMIN);
+    auth_free(auth);
 }
 
 /* What is wrong with a file is said with its line. */
