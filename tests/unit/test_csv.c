@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The CSV reader: what it accepts, what it refuses, and the words it refuses with. */
+#include <errno.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -8,14 +9,47 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
+#include <jansson.h>
 
 #include "worker/xgboost/csv.h"
 #include "worker/xgboost/csv_number.h"
 
 static struct csv_table table;
 static struct failure failure;
+
+/* ---- what goes wrong around the reader */
+
+static const char *written_to; /* this file, as soon as something is read from it */
+static size_t no_memory_from;  /* so many bytes at once are not to be had; 0: all are */
+
+ssize_t __real_read(int fd, void *bytes, size_t size);
+ssize_t __wrap_read(int fd, void *bytes, size_t size);
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+
+ssize_t __wrap_read(int fd, void *bytes, size_t size)
+{
+    ssize_t got = __real_read(fd, bytes, size > 4 ? 4 : size);
+    if (written_to) {
+        FILE *file = fopen(written_to, "a");
+        assert_non_null(file);
+        fputs("3,4\n", file);
+        fclose(file);
+    }
+    return got;
+}
+
+void *__wrap_malloc(size_t size)
+{
+    if (no_memory_from == 0 || size < no_memory_from)
+        return __real_malloc(size);
+    errno = ENOMEM;
+    return NULL;
+}
 
 static int read_with(const char *text, struct csv_options options)
 {
@@ -210,6 +244,106 @@ static void test_files(void **unused)
     assert_string_equal(failure.reason, "/dev/null is not a file; \"data\" must be the path of a CSV file");
 }
 
+static char path[] = "/tmp/test_csv.XXXXXX";
+
+/* A file with this text, or a FIFO without a writer. */
+static void make_file(const char *text)
+{
+    strcpy(path + sizeof path - 7, "XXXXXX");
+    int fd = mkstemp(path);
+    assert_true(fd >= 0);
+    if (text) {
+        assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    } else {
+        unlink(path);
+        assert_int_equal(mkfifo(path, 0600), 0);
+    }
+    close(fd);
+}
+
+static int read_file(void)
+{
+    const struct csv_options options = {.delimiter = ',', .label_name = "y"};
+    csv_table_deinit(&table);
+    failure = (struct failure){0};
+    int status = csv_read_file(&table, path, &options, &failure);
+    unlink(path);
+    return status;
+}
+
+/* A file is read whole, in as many pieces as it comes. */
+static void test_pieces(void **unused)
+{
+    (void)unused;
+    static const float features[] = {1, 3}, labels[] = {2, 4};
+    make_file("a,y\n1,2\n3,4\n");
+    assert_int_equal(read_file(), 0);
+    assert_table(2, 1, features, labels);
+}
+
+/* A FIFO is refused, not waited for; so is a directory. */
+static void test_no_files(void **unused)
+{
+    (void)unused;
+    make_file(NULL);
+    assert_int_equal(read_file(), -1);
+    assert_non_null(strstr(failure.reason, " is not a file; "));
+    const struct csv_options options = {.delimiter = ',', .label_name = "y"};
+    failure = (struct failure){0};
+    assert_int_equal(csv_read_file(&table, "/tmp", &options, &failure), -1);
+    assert_string_equal(failure.reason, "/tmp is not a file; \"data\" must be the path of a CSV file");
+}
+
+/* A file that changes while it is read is no data: neither the old nor the new. */
+static void test_written_to(void **unused)
+{
+    (void)unused;
+    make_file("a,y\n1,2\n");
+    written_to = path;
+    assert_int_equal(read_file(), -1);
+    written_to = NULL;
+    assert_non_null(strstr(failure.reason, " was written to while it was read; write to another file"));
+    assert_int_equal(failure.kind, FAILURE_OBJECTIVE);
+}
+
+/* Memory for the bytes, or for the table, that cannot be had is a failure of its own class. */
+static void test_no_memory(void **unused)
+{
+    (void)unused;
+    char text[6000] = "a,y\n";
+    for (size_t size = 4; size + 5 < sizeof text; size += 4)
+        strcpy(text + size, "1,2\n");
+    make_file(text);
+    no_memory_from = 5000;
+    assert_int_equal(read_file(), -1);
+    assert_int_equal(failure.kind, FAILURE_OOM);
+    char *padded = calloc(1, sizeof text + 1 + CSV_NUMBER_PADDING);
+    const struct csv_options options = {.delimiter = ',', .label_name = "y"};
+    strcpy(padded, text);
+    failure = (struct failure){0};
+    assert_int_equal(csv_read_text(&table, padded, strlen(text), "wine.csv", &options, &failure), -1);
+    no_memory_from = 0;
+    free(padded);
+    assert_string_equal(failure.reason, "wine.csv: not enough memory for 1498 rows of 2 columns");
+    assert_int_equal(failure.kind, FAILURE_OOM);
+}
+
+/* A reason that is too long is cut between two characters: it goes out as JSON. */
+static void test_long_reason(void **unused)
+{
+    (void)unused;
+    for (int shift = 0; shift < 4; shift++) {
+        char label[3000] = "xxx";
+        for (size_t i = (size_t)shift; i + 4 < sizeof label; i += 3)
+            strcpy(label + i, "\xe2\x82\xac");
+        assert_int_equal(read_with("a,b\n1,2\n", (struct csv_options){.delimiter = ',', .label_name = label}),
+                         -1);
+        json_t *json = json_string(failure.reason);
+        assert_non_null(json);
+        json_decref(json);
+    }
+}
+
 /* Every byte of a small file replaced by every other: an answer or a refusal, never a crash (with ASan). */
 static void test_damaged_files(void **unused)
 {
@@ -238,6 +372,11 @@ int main(void)
         cmocka_unit_test(test_excerpt),
         cmocka_unit_test(test_nearest_label),
         cmocka_unit_test(test_files),
+        cmocka_unit_test(test_pieces),
+        cmocka_unit_test(test_no_files),
+        cmocka_unit_test(test_written_to),
+        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_long_reason),
         cmocka_unit_test(test_damaged_files),
     };
     return cmocka_run_group_tests(tests, NULL, teardown);

@@ -430,6 +430,20 @@ static int fail_system(struct failure *failure, const char *path, const char *wh
                        strerror(errno));
 }
 
+/* Half of an old file and half of a new one, or a part of one that is still being written, is no data. */
+static int check_unchanged(int fd, const char *path, const struct stat *before, size_t size,
+                           struct failure *failure)
+{
+    struct stat now;
+    if (fstat(fd, &now) < 0)
+        return fail_system(failure, path, "cannot read");
+    if (size == (size_t)now.st_size && before->st_size == now.st_size &&
+        before->st_mtim.tv_sec == now.st_mtim.tv_sec && before->st_mtim.tv_nsec == now.st_mtim.tv_nsec)
+        return 0;
+    return failure_set(failure, FAILURE_OBJECTIVE,
+                       "%s was written to while it was read; write to another file and rename it", path);
+}
+
 /* The file's bytes and a NUL. Read, not mapped: a file that shrinks meanwhile must not end the process. */
 static char *read_bytes(int fd, const char *path, size_t *size, struct failure *failure)
 {
@@ -456,6 +470,10 @@ static char *read_bytes(int fd, const char *path, size_t *size, struct failure *
             free(bytes);
             return NULL;
         }
+    if (check_unchanged(fd, path, &status, *size, failure) < 0) {
+        free(bytes);
+        return NULL;
+    }
     memset(bytes + *size, 0, 1 + CSV_NUMBER_PADDING);
     return bytes;
 }
@@ -464,7 +482,8 @@ int csv_read_file(struct csv_table *table, const char *path, const struct csv_op
                   struct failure *failure)
 {
     *table = (struct csv_table){0};
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int fd =
+        open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* a FIFO that nobody writes to is not waited for */
     if (fd < 0)
         return fail_system(failure, path, "cannot open");
     size_t size;
