@@ -125,6 +125,41 @@ static void test_damaged(void **unused)
     assert_best("wine", 0);
 }
 
+static void touch(const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/wine/%s", dir, name);
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fclose(file);
+}
+
+static bool is_there(const char *name)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/wine/%s", dir, name);
+    return access(path, F_OK) == 0;
+}
+
+/* What runners left that were killed while they saved goes with the next model; what is not ours stays. */
+static void test_leftovers(void **unused)
+{
+    (void)unused;
+    static const char *const ours[] = {"trial-1.ubj", "trial-1.ubj.77.part", "best.json.77.part"};
+    static const char *const others[] = {"notes.txt", "trial-7.txt", "best.json.bak"};
+    assert_int_equal(save("wine", 0, 0.7, false, "o"), 1);
+    for (size_t i = 0; i < 3; i++) {
+        touch(ours[i]);
+        touch(others[i]);
+    }
+    assert_int_equal(save("wine", 2, 0.6, false, "o"), 1);
+    assert_best("wine", 2);
+    for (size_t i = 0; i < 3; i++) {
+        assert_false(is_there(ours[i]));
+        assert_true(is_there(others[i]));
+    }
+}
+
 /* No name of a study leads out of the directory. */
 static void test_names(void **unused)
 {
@@ -151,6 +186,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_maximized, setup, teardown),
         cmocka_unit_test_setup_teardown(test_other_objective, setup, teardown),
         cmocka_unit_test_setup_teardown(test_damaged, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_leftovers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_place, setup, teardown),
     };

@@ -294,6 +294,19 @@ static void test_nan(void **unused)
     assert_non_null(strstr(result.failure.reason, "auc is not a number after 2 rounds"));
 }
 
+/* An infinite value is a value, but no model's to be kept. */
+static void test_infinite(void **unused)
+{
+    (void)unused;
+    char dir[] = "/tmp/test_trainer.XXXXXX";
+    assert_non_null(mkdtemp(dir));
+    trainer.model_dir = dir;
+    assert_int_equal(run("{\"n_estimators\": 2}", "c", "\"metric\": \"mape\""), OUTCOME_DONE);
+    trainer.model_dir = NULL;
+    assert_true(isinf(result.value));
+    assert_int_equal(rmdir(dir), 0); /* it is empty */
+}
+
 /* A path that is no library, and a library that is not XGBoost. */
 static void test_no_library(void **unused)
 {
@@ -322,6 +335,7 @@ int main(void)
         cmocka_unit_test_setup(test_caches, reset),
         cmocka_unit_test_setup(test_refusals, reset),
         cmocka_unit_test_setup(test_nan, reset),
+        cmocka_unit_test_setup(test_infinite, reset),
         cmocka_unit_test(test_no_library),
     };
     return cmocka_run_group_tests(tests, setup, teardown);

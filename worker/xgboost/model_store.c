@@ -3,6 +3,7 @@
 #include "worker/xgboost/model_store.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -123,21 +124,34 @@ static int write_best(const char *study_dir, const struct model_record *record, 
     return status;
 }
 
-/* The model first, then best.json that names it, then the one it named before goes. */
-static int replace_best(const char *study_dir, const struct model_record *record, const json_t *best,
-                        const char *bytes, size_t size, struct buffer *path, struct buffer *error)
+static bool is_ours(const char *name)
+{
+    return (strncmp(name, "trial-", 6) == 0 && strstr(name, ".ubj")) ||
+           (strncmp(name, "best.json.", 10) == 0 && strstr(name, ".part"));
+}
+
+/* The model before this one, and what runners that were killed have left: nobody else writes here now. */
+static void remove_others(const char *study_dir, const char *model)
+{
+    DIR *dir = opendir(study_dir);
+    const struct dirent *entry;
+    while (dir && (entry = readdir(dir)))
+        if (is_ours(entry->d_name) && strcmp(entry->d_name, model) != 0)
+            unlinkat(dirfd(dir), entry->d_name, 0);
+    if (dir)
+        closedir(dir);
+}
+
+/* The model first, then best.json that names it, then all others go. */
+static int replace_best(const char *study_dir, const struct model_record *record, const char *bytes,
+                        size_t size, struct buffer *path, struct buffer *error)
 {
     char model[48];
     snprintf(model, sizeof model, "trial-%" PRId64 ".ubj", record->number);
     buffer_printf(path, "%s/%s", study_dir, model);
     if (replace_file(path->data, bytes, size, error) < 0 || write_best(study_dir, record, model, error) < 0)
         return -1;
-    const char *old = json_string_value(json_object_get(best, "model"));
-    if (old && strcmp(old, model) != 0 && strncmp(old, "trial-", 6) == 0 && !strchr(old, '/')) {
-        BUFFER_AUTO struct buffer old_path = {0};
-        buffer_printf(&old_path, "%s/%s", study_dir, old);
-        unlink(old_path.data);
-    }
+    remove_others(study_dir, model);
     return 1;
 }
 
@@ -159,7 +173,7 @@ int model_store_save(const char *dir, const struct model_record *record, model_b
         if (status < 0)
             buffer_append_text(error, "the library does not give the model");
         else
-            status = replace_best(study_dir.data, record, best, bytes, size, path, error);
+            status = replace_best(study_dir.data, record, bytes, size, path, error);
     }
     json_decref(best);
     if (lock_fd >= 0)

@@ -322,10 +322,10 @@ static json_t *describe(struct training *training)
                      training->library->version, "data", data);
 }
 
-/* A trial keeps its value where its model cannot be saved: the log says why. */
+/* A trial keeps its value where its model cannot be saved: the log says why. An infinite value is no best. */
 static void save_model(struct training *training, const struct trial_result *result)
 {
-    if (!training->trainer->model_dir)
+    if (!training->trainer->model_dir || !isfinite(result->value))
         return;
     json_t *details = describe(training);
     const struct model_record record = {.study = training->trial->study,
