@@ -53,12 +53,14 @@ void held_trial_run(struct held_trial *trial, struct slot *slot, const char *slo
 /* Who ran it; NULL: nobody. */
 struct slot *held_trial_slot(const struct held_trial *trial);
 void held_trial_report(struct held_trial *trial, const struct report_point *point);
-/* Ends it: studyd is told, until it answers. Takes the message; `ran_ms` is for the log, 0: it did not run. */
+/* Ends it: studyd is told, until it answers. Takes the message; `ran_ms` is for the log, 0: it did not run.
+ */
 void held_trial_tell(struct held_trial *trial, struct tell_message *message, uint64_t ran_ms);
 /* The same: somebody else may run it at once. */
 void held_trial_hand_back(struct held_trial *trial, const char *reason, uint64_t ran_ms);
 
-/* What became of it, as studyd counts: a result with a NaN in it is a failure. Of an outcome that was told. */
+/* What became of it, as studyd counts: a result with a NaN in it is a failure. Of an outcome that was told.
+ */
 enum trial_state held_trial_became(const struct lease_outcome *outcome);
 
 /* For the list that holds it. */
