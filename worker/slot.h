@@ -49,6 +49,9 @@ void slot_take(struct slot *slot, struct held_trial *held);
 /* Should another trial be asked for? An idle slot wants one once studyd knows what became of its last: the
  * next is sampled with that. One whose trials are short wants the next already while it runs. */
 bool slot_wants_trial(const struct slot *slot);
+/* Is there a use for a trial that is here already: is the slot idle, or free again soon? One that has been at
+ * its trial for long is not: somebody else shall have it. */
+bool slot_can_use_trial(const struct slot *slot);
 /* Studyd has answered for a trial that it ran. */
 void slot_trial_over(struct slot *slot, const struct lease_outcome *outcome);
 /* Hands the trial back, kills the runner. changed() says when it has stopped. */

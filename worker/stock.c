@@ -95,9 +95,14 @@ bool stock_is_empty(const struct stock *stock)
     return stock->n_held == 0;
 }
 
-void stock_hand_back(struct stock *stock, const char *reason)
+void stock_hand_back(struct stock *stock, size_t n_kept, const char *reason)
 {
-    for (struct held_trial *trial = stock->first; trial; trial = *held_trial_next(trial))
-        if (held_trial_is_waiting(trial))
+    for (struct held_trial *trial = stock->first; trial; trial = *held_trial_next(trial)) {
+        if (!held_trial_is_waiting(trial))
+            continue;
+        if (n_kept > 0)
+            n_kept--;
+        else
             held_trial_hand_back(trial, reason, 0);
+    }
 }

@@ -35,5 +35,5 @@ struct held_trial *stock_take(struct stock *stock);
 size_t stock_n_waiting(const struct stock *stock);
 /* Nothing waits, runs or is being told. */
 bool stock_is_empty(const struct stock *stock);
-/* Hands all back that wait for a slot. */
-void stock_hand_back(struct stock *stock, const char *reason);
+/* Of those that wait for a slot the `n_kept` longest held stay; the others are handed back. */
+void stock_hand_back(struct stock *stock, size_t n_kept, const char *reason);

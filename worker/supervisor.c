@@ -28,6 +28,7 @@
 #define STOP_MOST_MS 20000 /* an orderly stop takes no longer */
 #define HOPELESS_STARTS 3  /* in a row in one slot, when no runner ever came up in any */
 #define CONNECT_TIMEOUT_MS 10000
+#define SURPLUS_LOOK_MS 1000 /* while trials wait for a slot */
 
 static const int stop_signals[] = {SIGTERM, SIGINT, SIGHUP};
 #define N_SIGNALS (sizeof stop_signals / sizeof stop_signals[0])
@@ -140,7 +141,7 @@ static void poller_stopped(void *user)
     struct supervisor *supervisor = user;
 
     supervisor->poller = NULL;
-    stock_hand_back(supervisor->stock, "the worker was stopped");
+    stock_hand_back(supervisor->stock, 0, "the worker was stopped");
     for (size_t i = 0; i < supervisor->n_slots; i++)
         slot_stop(supervisor->slots[i]);
     stop_when_done(supervisor);
@@ -223,6 +224,21 @@ static void stop_when_over(struct supervisor *supervisor)
         stop(supervisor, WORKER_FINISHED, "the studies are finished");
 }
 
+static void serve_timer_cb(uv_timer_t *timer);
+
+/* A slot that asked ahead may be busy for hours with a trial that turned out to be long, or pause: what no
+ * slot will run soon goes back, so that another worker can. */
+static void hand_surplus_back(struct supervisor *supervisor)
+{
+    size_t n_useful = 0;
+
+    for (size_t i = 0; i < supervisor->n_slots; i++)
+        n_useful += slot_can_use_trial(supervisor->slots[i]);
+    stock_hand_back(supervisor->stock, n_useful, "no slot of the worker is free soon");
+    if (stock_n_waiting(supervisor->stock) > 0)
+        uv_timer_start(&supervisor->serve_timer, serve_timer_cb, SURPLUS_LOOK_MS, 0);
+}
+
 /* Trials for the slots that are free, and requests for more. */
 static void serve(struct supervisor *supervisor)
 {
@@ -232,8 +248,7 @@ static void serve(struct supervisor *supervisor)
         if (slot_state(supervisor->slots[i]) == SLOT_IDLE && (held = stock_take(supervisor->stock)))
             slot_take(supervisor->slots[i], held);
     }
-    if (count_in(supervisor, SLOT_PAUSED) == supervisor->n_slots)
-        stock_hand_back(supervisor->stock, "all slots of the worker pause");
+    hand_surplus_back(supervisor);
     watch_idleness(supervisor);
     stop_when_over(supervisor);
     if (supervisor->poller)

@@ -47,7 +47,7 @@ def work(start_studyd, sqlite, directory, start_worker):
 
 def test_the_next_trial_is_here_already(work):
     """One slot holds two trials: the one that runs and the next, which no other worker is given. The budget is exact."""
-    held = work("--exit-when-finished")
+    held = work("--exit-when-finished", "--ask-ahead-below-s", "600")
     held.wait_for(1)
     wait_until("the ask ahead", lambda: held.n_running() == 2)
     assert held.studyd.ask("s")["trials"] == []
@@ -55,6 +55,18 @@ def test_the_next_trial_is_here_already(work):
     assert held.worker.wait() == 0
     assert [(trial["state"], trial["value"], trial["attempt"]) for trial in held.studyd.trials("s")] == \
         [("complete", number, 1) for number in range(3)]
+
+
+def test_a_trial_that_turns_out_long(work):
+    """What was asked ahead does not wait for hours behind one trial: it goes back for somebody else, who is given it."""
+    held = work("--exit-when-finished", "--ask-ahead-below-s", "1.5")
+    held.worker.wait_for_log('trial handed back study=s number=2 attempt=1 reason="no slot of the worker is free soon"')
+    offer = held.studyd.ask_one("s")
+    assert (offer["number"], offer["attempt"]) == (2, 2)
+    held.studyd.tell("s", 2, offer["lease"], 2)
+    held.let_go(1)
+    assert held.worker.wait() == 0
+    assert held.worker.log().count("handed back") == 1
 
 
 def test_never_ahead(work):
@@ -70,7 +82,7 @@ def test_never_ahead(work):
 
 def test_any_slot_takes_it(work):
     """What was asked ahead is run by whichever slot is free first, not by the one it was asked for."""
-    held = work("--exit-when-finished", "--slots", "2", max_trials=5)
+    held = work("--exit-when-finished", "--slots", "2", "--ask-ahead-below-s", "600", max_trials=5)
     held.let_go(1)
     for number in (2, 3):
         held.wait_for(number)
@@ -84,7 +96,7 @@ def test_any_slot_takes_it(work):
 
 def test_a_stop_hands_both_back(work):
     """The trial that runs and the one that waits for a slot are free at once."""
-    held = work(stopped=143)
+    held = work("--ask-ahead-below-s", "600", stopped=143)
     held.wait_for(1)
     wait_until("the ask ahead", lambda: held.n_running() == 2)
     held.worker.process.send_signal(signal.SIGTERM)
@@ -112,10 +124,10 @@ def test_pausing_slots_keep_nothing(start_studyd, sqlite, directory, start_worke
         say(op="done", values=[trial["number"]])
         """
     worker = start_worker(studyd, "--runner", write_runner(directory, body, start=start), "--study", "s", "--gpus", "none",
-                          "--exit-when-finished")
+                          "--exit-when-finished", "--ask-ahead-below-s", "600")
     wait_until("the ask ahead", lambda: studyd.show("s")["counts"]["running"] == 2)
     (directory / "die").touch()
-    worker.wait_for_log('number=3 attempt=1 reason="all slots of the worker pause"')
+    worker.wait_for_log('number=3 attempt=1 reason="no slot of the worker is free soon"')
     (directory / "calm").touch()
     assert worker.wait() == 0
     assert studyd.show("s")["counts"]["complete"] == 4

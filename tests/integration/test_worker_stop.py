@@ -65,8 +65,9 @@ def job(start_studyd, sqlite, directory, start_worker):
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_hands_the_trial_back(job, number):
-    """The trial is free at once, long before its lease is over; the runner is gone; another worker runs it again."""
-    work = job()
+    """The trial is free at once, long before its lease is over, and no retry is spent; the runner is gone; another worker runs it
+    again."""
+    work = job(retries=0)
     worker = work.worker()
     pid = work.wait_until_it_runs()
     worker.process.send_signal(number)
