@@ -57,9 +57,8 @@ static void log_told(const char *trial, const struct lease_outcome *outcome)
     const char *reason = told->reason ? told->reason : "";
 
     if (told->state == TRIAL_FAIL)
-        log_warning("trial failed %s class=%s again=%s reason=%s", trial,
-                    trial_failure_names[told->failure], outcome->became == TRIAL_WAITING ? "yes" : "no",
-                    LOG_QUOTED(reason));
+        log_warning("trial failed %s class=%s again=%s reason=%s", trial, trial_failure_names[told->failure],
+                    outcome->became == TRIAL_WAITING ? "yes" : "no", LOG_QUOTED(reason));
     else if (told->state == TRIAL_WAITING)
         log_info("trial handed back %s reason=%s", trial, LOG_QUOTED(reason));
     else if (is_nan_failure(outcome))
@@ -100,6 +99,7 @@ static void lease_ended(void *user, const struct lease_outcome *outcome)
 {
     struct held_trial *trial = user;
 
+    require(!trial->get_study.own); /* cancelled in end(), before the lease could end */
     log_outcome(trial, outcome);
     trial->host->over(trial->host->user, trial, outcome);
     free(trial->offer.study);

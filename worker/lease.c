@@ -84,6 +84,8 @@ static void heartbeat_done(struct http_request *request, const struct http_answe
         (void)take_renewal(lease, answer);
     else if (says_lost(answer))
         lose(lease, answer->error);
+    else if (answer->status != 0)
+        log_warning("a heartbeat was refused trial=%s reason=%s", lease->path, LOG_QUOTED(answer->error));
     advance(lease);
 }
 
@@ -163,13 +165,23 @@ static void send_points(struct lease *lease)
     post(lease, &lease->report, "report", &body, report_done);
 }
 
+/* Steps mostly ascend: then there is nothing to look for, however many wait while studyd is away. */
+static bool has_step(const struct lease *lease, int32_t step)
+{
+    if (lease->n_points == 0 || step > lease->highest_step)
+        return false;
+    for (size_t i = lease->n_points; i-- > 0;)
+        if (lease->points[i].step == step)
+            return true;
+    return false;
+}
+
 void lease_report(struct lease *lease, const struct report_point *point)
 {
-    if (lease->is_lost)
+    if (lease->is_lost || has_step(lease, point->step))
         return;
-    for (size_t i = lease->n_points; i-- > 0;)
-        if (lease->points[i].step == point->step)
-            return;
+    if (lease->n_points == 0 || point->step > lease->highest_step)
+        lease->highest_step = point->step;
     if (lease->n_points == lease->points_capacity) {
         lease->points_capacity = lease->points_capacity ? 2 * lease->points_capacity : 16;
         lease->points = memory_resize(lease->points, lease->points_capacity, sizeof lease->points[0]);

@@ -49,6 +49,7 @@ struct lease {
     struct http_request heartbeat, report, tell;
     struct report_point *points; /* not sent yet; owned */
     size_t n_points, points_capacity;
+    int32_t highest_step;        /* of those points */
     struct tell_message outcome; /* owned; its lease is unused */
     bool has_outcome, is_told, is_lost;
     struct lease_outcome result;

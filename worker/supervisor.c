@@ -181,10 +181,10 @@ static void idle_timer_cb(uv_timer_t *timer)
     stop(timer->data, WORKER_FINISHED, "no trial for max_idle_s");
 }
 
-/* No slot does anything, and nothing waits for one. */
+/* No slot does anything, nothing waits for one, and nothing is still to be told. */
 static bool is_idle(const struct supervisor *supervisor)
 {
-    return count_in(supervisor, SLOT_IDLE) == supervisor->n_slots && stock_n_waiting(supervisor->stock) == 0;
+    return count_in(supervisor, SLOT_IDLE) == supervisor->n_slots && stock_is_empty(supervisor->stock);
 }
 
 static void watch_idleness(struct supervisor *supervisor)
@@ -219,8 +219,7 @@ static void give(void *user, struct offer_message *offer)
 
 static void stop_when_over(struct supervisor *supervisor)
 {
-    if (supervisor->are_studies_over && supervisor->config->exit_when_finished && is_idle(supervisor) &&
-        stock_is_empty(supervisor->stock))
+    if (supervisor->are_studies_over && supervisor->config->exit_when_finished && is_idle(supervisor))
         stop(supervisor, WORKER_FINISHED, "the studies are finished");
 }
 
@@ -294,6 +293,7 @@ static void stock_emptied(void *user)
 {
     struct supervisor *supervisor = user;
 
+    watch_idleness(supervisor);
     stop_when_over(supervisor);
     stop_when_done(supervisor);
 }

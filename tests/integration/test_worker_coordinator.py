@@ -184,7 +184,7 @@ def test_reports_are_gathered_while_one_is_under_way(run, directory):
             wait_until("the runner's last line", done.exists)
 
     server, _ = run(f"""
-        for step in [0, 1, 2, 2, 5, 4]:
+        for step in [0, 1, 2, 2, 5, 4, 5, 4]:
             say(op="report", step=step, value=step)
         say(op="done", values=[1])
         open({str(done)!r}, "w").close()
@@ -260,6 +260,25 @@ def test_a_refused_tell_comes_again_soon(run):
     assert worker.wait(30) == 0 # 20 pauses that double up to 10 s would take 80 s
     assert len(server.bodies("tell", 0)) == 21
     assert worker.log().count("the coordinator cannot do it now") == 1
+
+
+def test_a_result_to_be_told_is_no_idleness(run):
+    """max_idle_s does not end a worker whose last result is not told yet."""
+    def refuse(verb, number, body, n_before):
+        return problem("store-away", 503) if verb == "tell" and n_before < 20 else None
+
+    server, worker = run('say(op="done", values=[1])', refuse, options=["--max-idle-s", "0.1"])
+    assert server.told[0]["value"] == 1
+    assert "no trial for max_idle_s" not in worker.log()[:worker.log().index("trial complete")]
+
+
+def test_refused_heartbeats(run):
+    """A token that is not valid any more, say: the log says so while the trial runs."""
+    def refuse(verb, number, body, n_before):
+        return problem("unauthorized", 401, "the token is not known here") if verb == "heartbeat" else None
+
+    _, worker = run('time.sleep(0.5)\nsay(op="done", values=[1])', refuse)
+    assert 'a heartbeat was refused trial=/v1/studies/s/trials/0 reason="the token is not known here"' in worker.log()
 
 
 @pytest.mark.parametrize("below_s,first", [("0", ["ask", "tell", "tell", "ask"]), ("2", ["ask", "tell", "ask", "tell"])])
