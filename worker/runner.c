@@ -126,11 +126,15 @@ static void exit_cb(uv_process_t *process, int64_t status, int signal_number)
     settle(runner);
 }
 
+void runner_kill(const struct runner *runner)
+{
+    if (!runner->has_exited)
+        kill(-runner->process.pid, SIGKILL);
+}
+
 static void kill_timer_cb(uv_timer_t *timer)
 {
-    struct runner *runner = timer->data;
-
-    kill(-runner->process.pid, SIGKILL);
+    runner_kill(timer->data);
 }
 
 void runner_end(struct runner *runner, enum trial_failure failure, const char *reason)

@@ -50,3 +50,5 @@ void runner_send(struct runner *runner, struct buffer *lines);
 bool runner_is_ready(const struct runner *runner);
 /* Kills it; gone() will give this failure and reason. Without effect where it is ending already. */
 void runner_end(struct runner *runner, enum trial_failure failure, const char *reason);
+/* Now, for who does not stay to hear of its end: SIGKILL to its process group. */
+void runner_kill(const struct runner *runner);

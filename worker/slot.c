@@ -401,6 +401,12 @@ void slot_stop(struct slot *slot)
         stop_when_done(slot);
 }
 
+void slot_kill_runner(const struct slot *slot)
+{
+    if (slot->runner)
+        runner_kill(slot->runner);
+}
+
 const char *slot_name(const struct slot *slot)
 {
     return slot->place->name;

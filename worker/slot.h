@@ -56,5 +56,7 @@ bool slot_can_use_trial(const struct slot *slot);
 void slot_trial_over(struct slot *slot, const struct lease_outcome *outcome);
 /* Hands the trial back, kills the runner. changed() says when it has stopped. */
 void slot_stop(struct slot *slot);
+/* The worker leaves at once: the runner goes now, with all that it started. */
+void slot_kill_runner(const struct slot *slot);
 /* Up to now. */
 struct slot_totals slot_totals(const struct slot *slot);

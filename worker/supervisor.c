@@ -26,7 +26,10 @@
 #include "worker/summary.h"
 
 #define STOP_MOST_MS 20000 /* an orderly stop takes no longer */
-#define HOPELESS_STARTS 3  /* in a row in one slot, when no runner ever came up in any */
+/* One wish to stop often comes as several signals: timeout(1) sends two, a terminal that is closed sends two,
+ * a launcher that dies closes stdin besides. What comes later is impatience. */
+#define SAME_SIGNAL_MS 1000
+#define HOPELESS_STARTS 3 /* in a row in one slot, when no runner ever came up in any */
 #define CONNECT_TIMEOUT_MS 10000
 #define SURPLUS_LOOK_MS 1000 /* while trials wait for a slot */
 
@@ -60,6 +63,7 @@ struct supervisor {
     bool has_started_runner;
     bool are_studies_over; /* as far as was heard */
     bool is_stopping, is_client_closing;
+    uint64_t stop_ms; /* when that began */
     enum worker_exit exit_code;
 };
 
@@ -82,6 +86,8 @@ static void leave_at_once(struct supervisor *supervisor, const char *why)
 {
     log_warning("leaving at once, open trials will be run again when their leases lapse reason=%s",
                 LOG_QUOTED(why));
+    for (size_t i = 0; i < supervisor->n_slots; i++)
+        slot_kill_runner(supervisor->slots[i]);
     write_summary(supervisor);
     _exit(supervisor->exit_code);
 }
@@ -130,6 +136,7 @@ static void stop(struct supervisor *supervisor, enum worker_exit exit_code, cons
         return;
     log_info("stopping reason=%s exit_code=%d", LOG_QUOTED(why), exit_code);
     supervisor->is_stopping = true;
+    supervisor->stop_ms = uv_now(&supervisor->loop);
     supervisor->exit_code = exit_code;
     uv_timer_stop(&supervisor->idle_timer);
     uv_timer_start(&supervisor->stop_timer, stop_timer_cb, STOP_MOST_MS, 0);
@@ -153,7 +160,7 @@ static void signal_cb(uv_signal_t *handle, int number)
     char why[40];
 
     snprintf(why, sizeof why, "signal %d (%s)", number, strsignal(number));
-    if (supervisor->is_stopping)
+    if (supervisor->is_stopping && uv_now(&supervisor->loop) - supervisor->stop_ms >= SAME_SIGNAL_MS)
         leave_at_once(supervisor, "a second signal");
     stop(supervisor, WORKER_STOPPED, why);
 }

@@ -105,16 +105,22 @@ def test_stdin_must_be_a_pipe(job):
 
 
 def test_a_runner_that_ignores_sigterm(job, directory):
-    """A second signal ends the worker at once, and the runner with it."""
-    work = job(body="signal.signal(signal.SIGTERM, signal.SIG_IGN)\n" + ENDLESS.replace("\n    ", "\n"))
+    """Two signals that come together are one wish to stop in order. A later one ends the worker at once, with the runner and what that
+    has started."""
+    child_path = directory / "child"
+    work = job(body="signal.signal(signal.SIGTERM, signal.SIG_IGN)\nimport subprocess\n"
+               f"open('{child_path}', 'w').write(str(subprocess.Popen(['sleep', '600']).pid))\n" + ENDLESS.replace("\n    ", "\n"))
     worker = work.worker()
     pid = work.wait_until_it_runs()
     worker.process.send_signal(signal.SIGTERM)
+    worker.process.send_signal(signal.SIGHUP)
     wait_until("the hand-back", lambda: work.trial()["state"] == "waiting")
-    assert is_alive(pid)
-    worker.process.send_signal(signal.SIGTERM)
-    assert worker.wait(2) == 143
-    wait_until("the runner's end", lambda: not is_alive(pid))
+    child = int(child_path.read_text())
+    assert is_alive(pid) and is_alive(child)
+    assert "leaving at once" not in worker.log()
+    wait_until("the worker's end", lambda: worker.process.send_signal(signal.SIGTERM) or not worker.is_running(), 4)
+    assert worker.wait() == 143
+    wait_until("the runner's end", lambda: not is_alive(pid) and not is_alive(child))
     assert "leaving at once" in worker.log()
 
 
