@@ -281,15 +281,27 @@ def test_refused_heartbeats(run):
     assert 'a heartbeat was refused trial=/v1/studies/s/trials/0 reason="the token is not known here"' in worker.log()
 
 
-@pytest.mark.parametrize("below_s,first", [("0", ["ask", "tell", "tell", "ask"]), ("2", ["ask", "tell", "ask", "tell"])])
-def test_the_next_ask_and_the_tell(run, below_s, first):
-    """A slot asks again once its result is known to studyd, so that the next trial is sampled with it; one whose trials are short
-    does not wait for that."""
+def test_the_next_ask_comes_after_the_tell(run):
+    """A slot asks again once its result is known to studyd, so that the next trial is sampled with it."""
     def lose(verb, number, body, n_before):
         return DROP if (verb, number) == ("tell", 0) and n_before == 0 else None
 
-    server, _ = run('say(op="done", values=[1])', lose, n_trials=2, options=["--ask-ahead-below-s", below_s])
-    assert [verb for verb, _, _ in server.requests][:4] == first
+    server, _ = run('say(op="done", values=[1])', lose, n_trials=2, options=["--ask-ahead-below-s", "0"])
+    assert [verb for verb, _, _ in server.requests][:4] == ["ask", "tell", "tell", "ask"]
+
+
+def test_the_next_ask_does_not_wait_for_the_tell(run):
+    """Where trials are short, that would be too slow."""
+    again = threading.Event()
+
+    def hold(verb, number, body, n_before):
+        if verb == "ask" and n_before == 1:
+            again.set()
+        if (verb, number) == ("tell", 0):
+            assert again.wait(20)
+
+    server, _ = run('say(op="done", values=[1])', hold, n_trials=2)
+    assert sorted(server.told) == [0, 1]
 
 
 def test_an_answer_that_comes_while_stopping(run):
