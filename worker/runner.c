@@ -14,6 +14,7 @@
 #include "worker/trampoline.h"
 
 #define KILL_AFTER_MS 5000       /* SIGTERM first */
+#define MUTE_AFTER_MS 5000       /* a process that ends closes its stdout, too, a little earlier */
 #define LAST_LINES_AFTER_MS 1000 /* a process that the runner left behind may hold its stdout open */
 #define READ_BYTES 65536
 
@@ -22,6 +23,7 @@ struct line_pipe {
     uv_pipe_t pipe;
     struct runner *runner;
     struct buffer pending; /* an unfinished line */
+    bool is_within_log;    /* of which the beginning was logged already */
     bool is_at_end;
 };
 
@@ -31,7 +33,7 @@ struct runner {
     uv_process_t process;
     uv_pipe_t input;
     struct line_pipe output, errors;
-    uv_timer_t timer; /* for one thing after the other: ready in time, SIGKILL, last lines */
+    uv_timer_t timer; /* for one thing after the other: ready in time, mute, SIGKILL, last lines */
     size_t n_handles; /* open; freed with the last */
     bool is_ready, is_ending, has_exited, is_gone;
     int64_t exit_status;
@@ -195,7 +197,9 @@ static void take_output(struct runner *runner, const char *line, size_t size)
         take_log(runner, line, size);
         return;
     }
-    if (runner_message_read(&message, line, size, &problem))
+    if (runner_message_read(&message, line, size, &problem) && runner->output.is_at_end)
+        take_log(runner, line, size); /* cut off by the runner's end, which says more than its half */
+    else if (problem.type != PROBLEM_NONE)
         protocol_error(runner, line, size, problem.detail);
     else if (message.op == RUNNER_READY)
         take_ready(runner, &message, line, size);
@@ -208,20 +212,24 @@ static void take_output(struct runner *runner, const char *line, size_t size)
 
 static void take_line(struct line_pipe *from, const char *line, size_t size)
 {
-    if (from == &from->runner->output)
+    if (from == &from->runner->output && !from->is_within_log)
         take_output(from->runner, line, size);
     else
         take_log(from->runner, line, size);
+    from->is_within_log = false;
 }
 
-/* A line that does not end is no message; on stderr it is log all the same. */
+/* A message that does not end is none; a line of the log, such as a progress bar's, may be as long as it
+ * likes.
+ */
 static void limit_pending(struct line_pipe *from)
 {
     struct buffer *pending = &from->pending;
 
     if (pending->size <= RUNNER_MAX_LINE)
         return;
-    if (from == &from->runner->errors)
+    from->is_within_log |= from == &from->runner->errors || pending->data[0] != '{';
+    if (from->is_within_log)
         take_log(from->runner, pending->data, pending->size);
     else if (!from->runner->is_ending)
         protocol_error(from->runner, pending->data, pending->size, "a line is longer than 1 MiB");
@@ -244,6 +252,11 @@ static void take_lines(struct line_pipe *from)
     limit_pending(from);
 }
 
+static void mute_timer_cb(uv_timer_t *timer)
+{
+    runner_end(timer->data, FAILURE_OBJECTIVE, "the runner closed its stdout: no result can come any more");
+}
+
 static void alloc_cb(uv_handle_t *handle, size_t, uv_buf_t *room)
 {
     struct line_pipe *from = (struct line_pipe *)handle;
@@ -263,9 +276,11 @@ static void read_cb(uv_stream_t *stream, ssize_t n_read, const uv_buf_t *)
         take_lines(from);
     } else if (n_read < 0) {
         uv_read_stop(stream);
+        from->is_at_end = true;
         take_line(from, buffer_text(&from->pending), from->pending.size);
         buffer_clear(&from->pending);
-        from->is_at_end = true;
+        if (from == &runner->output && !runner->has_exited && !runner->is_ending)
+            uv_timer_start(&runner->timer, mute_timer_cb, MUTE_AFTER_MS, 0);
         settle(runner);
     }
 }

@@ -138,7 +138,7 @@ class Trial:
         if step in self._reported:  # as in Optuna: the first value stands
             return
         self._reported.add(step)
-        self._supervisor.send({"op": "report", "step": step, "value": to_json(value)})
+        self._supervisor.send({"op": "report", "number": self.number, "step": step, "value": to_json(value)})
         if self._waits:
             self._is_pruned = self._supervisor.receive().get("op") == "prune" or self._is_pruned
 
@@ -166,13 +166,18 @@ class Supervisor:
         null = os.open(os.devnull, os.O_RDONLY)
         os.dup2(null, 0)  # what the objective starts must not read our lines
         os.close(null)
+        self.lock = threading.Lock()  # an objective may report from a thread of its own
         self.lines = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self):
-        for line in self.input:
-            self.lines.put(json.loads(line))
-        self.lines.put({"op": "end"})
+        try:
+            for line in self.input:
+                self.lines.put(json.loads(line))
+            self.lines.put({"op": "end", "code": 0})
+        except ValueError as problem:
+            print(f"error: a line of study-worker's cannot be read: {problem}", file=sys.stderr, flush=True)
+            self.lines.put({"op": "end", "code": 1})
 
     def has_line(self):
         return not self.lines.empty()
@@ -180,17 +185,18 @@ class Supervisor:
     def receive(self):
         line = self.lines.get()
         if line["op"] == "end":  # the worker is gone
-            os._exit(0)
+            os._exit(line["code"])
         return line
 
     def send(self, message):
-        self.output.write(json.dumps(message) + "\n")
-        self.output.flush()
+        with self.lock:
+            self.output.write(json.dumps(message) + "\n")
+            self.output.flush()
 
 
-def is_pruned_exception(problem):
-    """Ours, or Optuna's where the objective imports that one."""
-    return any(kind.__name__ == "TrialPruned" for kind in type(problem).__mro__)
+def is_a(problem, *names):
+    """By the names of its classes: Optuna, PyTorch and the like need not be there."""
+    return any(kind.__name__ in names for kind in type(problem).__mro__)
 
 
 def outcome(objective, trial):
@@ -200,10 +206,10 @@ def outcome(objective, trial):
         values = list(values) if isinstance(values, (list, tuple)) else [values]
         return {"op": "done", "values": [to_json(value) for value in values], "attrs": trial.user_attrs}
     except Exception as problem:
-        if is_pruned_exception(problem):
+        if is_a(problem, "TrialPruned"):  # ours, or Optuna's where the objective imports that one
             return {"op": "pruned", "attrs": trial.user_attrs}
         traceback.print_exc()
-        failure = "oom" if isinstance(problem, MemoryError) else "objective"
+        failure = "oom" if is_a(problem, "MemoryError", "OutOfMemoryError", "ResourceExhaustedError") else "objective"
         reason = traceback.format_exception_only(type(problem), problem)[-1].strip()
         return {"op": "fail", "class": failure, "reason": reason, "attrs": trial.user_attrs}
 
@@ -215,7 +221,7 @@ def run(objective):
     while True:
         line = supervisor.receive()
         if line["op"] == "trial":  # a late "prune" of the trial before is no news
-            supervisor.send(outcome(objective, Trial(line, supervisor)))
+            supervisor.send({**outcome(objective, Trial(line, supervisor)), "number": line["number"]})
 
 
 def load(name):

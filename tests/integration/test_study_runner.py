@@ -50,10 +50,10 @@ class Runner:
             messages.append(self.receive())
         return messages
 
-    def end(self):
+    def end(self, expect=0):
         """Closes stdin, as study-worker's end does; returns what went to stderr."""
         _, errors = self.process.communicate(timeout=20)
-        assert self.process.returncode == 0, errors
+        assert self.process.returncode == expect, errors
         return errors
 
 
@@ -96,7 +96,7 @@ def test_suggestions_are_the_study_s(objective):
         assert trial.user_attrs == {"best_iteration": 311}
         return trial.suggest_float("x", 0, 1) * 2
     """)
-    assert runner.run() == [{"op": "done", "values": [0.5], "attrs": {"best_iteration": 311}}]
+    assert runner.run() == [{"op": "done", "number": 7, "values": [0.5], "attrs": {"best_iteration": 311}}]
     runner.end()
 
 
@@ -141,6 +141,7 @@ def test_values(objective, value, told):
     ("return None", "objective", "TypeError"),
     ("return 'good'", "objective", "ValueError"),
     ("raise MemoryError('too big')", "oom", "MemoryError: too big"),
+    ("class OutOfMemoryError(RuntimeError): pass\nraise OutOfMemoryError('CUDA out of memory')", "oom", "CUDA out of memory"),
     ("trial.report(1, -1)", "objective", "a step must be 0 or more"),
     ("trial.set_user_attr('a', math.nan)", "objective", "ValueError"),
 ])
@@ -187,7 +188,7 @@ def test_prune_comes_when_it_comes(objective):
         raise TrialPruned()
     """)
     runner.trial()
-    assert runner.receive() == {"op": "report", "step": 0, "value": 1.0}
+    assert runner.receive() == {"op": "report", "number": 7, "step": 0, "value": 1.0}
     runner.send(op="prune")
     message = runner.receive()
     while message["op"] == "report":
@@ -227,7 +228,32 @@ def test_a_step_is_reported_once(objective):
         trial.report(math.nan, 4)
         return 0.0
     """)
-    assert runner.run()[:2] == [{"op": "report", "step": 3, "value": 1.0}, {"op": "report", "step": 4, "value": "NaN"}]
+    assert runner.run()[:2] == [{"op": "report", "number": 7, "step": 3, "value": 1.0},
+                                {"op": "report", "number": 7, "step": 4, "value": "NaN"}]
+
+
+def test_reports_from_threads(objective):
+    """Lines are whole, whoever reports."""
+    messages = objective("""
+        import threading
+        def report(part):
+            for step in range(500):
+                trial.report(0.5, 4 * step + part)
+        threads = [threading.Thread(target=report, args=(part,)) for part in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        return 1.0
+    """).run()
+    assert sorted(message["step"] for message in messages[:-1]) == list(range(2000))
+
+
+def test_a_broken_line_ends_it(objective):
+    """What cannot be read ends the runner, instead of leaving it waiting for ever."""
+    runner = objective("return 1.0")
+    runner.process.stdin.write("trial!\n")
+    assert "a line of study-worker's cannot be read" in runner.end(expect=1)
 
 
 def test_optuna_s_own_pruned_exception(objective, optuna):

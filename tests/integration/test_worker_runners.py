@@ -30,6 +30,8 @@ FAILURES = {
     "exits": ("sys.exit(3)", "killed", "ended with exit code 3 in the middle of its work"),
     "ends well, without an answer": ("sys.exit(0)", "killed", "ended with exit code 0 in the middle of its work"),
     "is killed": ("os.kill(os.getpid(), signal.SIGKILL)", "killed", "SIGKILL; the kernel does that when memory runs out"),
+    "is killed within a line": ("print('{\"op\": \"done\", \"val', end='', flush=True); os.kill(os.getpid(), signal.SIGKILL)", "killed",
+                                "SIGKILL"),
     "says why and dies": ("sys.exit('CUDA error: out of memory')", "killed", "its last words: CUDA error: out of memory"),
     "closes its ears and mouth": ("os.close(1); time.sleep(0.2); os._exit(1)", "killed", "exit code 1"),
     "half a message": ("print('{\"op\": \"done\"', flush=True); hear()", "objective", 'its line: {"op": "done"'),
@@ -57,6 +59,56 @@ def test_a_runner_goes_wrong(run, case):
     assert reason in failed["reason"]
     assert f"class={failure} " in worker.log()
     assert good["state"] == "complete" and good["value"] == good["params"]["x"]
+
+
+def test_a_runner_without_a_mouth(run):
+    """A runner that closes its stdout and lives on can answer nothing: its trial does not wait for ever."""
+    studyd, _ = run("os.close(1)\ntime.sleep(60)", specs=[spec(max_trials=1)])
+    assert studyd.trial("s", 0)["reason"] == "objective: the runner closed its stdout: no result can come any more"
+
+
+def test_words_of_another_trial(run):
+    """A runner that says of which trial it speaks may be late: what it says of one that is over is nobody else's."""
+    studyd, worker = run("""
+        n = trial["number"]
+        say(op="report", step=1, value=n, number=n)
+        say(op="done", values=[n], attrs={"pid": os.getpid()}, number=n)
+        say(op="report", step=2, value=666, number=n)
+        say(op="done", values=[666], number=n)
+        """, specs=[spec(max_trials=5, retries=0)])
+    trials = studyd.trials("s")
+    assert [(trial["value"], trial["intermediate_values"]) for trial in trials] == [(n, {"1": n}) for n in range(5)]
+    assert len({trial["user_attrs"]["pid"] for trial in trials}) == 1
+    assert worker.log().count("a runner spoke of a trial that it does not have, passed over slot=0 number=") == 10
+
+
+def test_words_too_many(run):
+    """A runner that answers twice, and does not say for which trial, is replaced before it is given the next."""
+    studyd, worker = run("""
+        answer = json.dumps({"op": "done", "values": [trial["number"]]})
+        print(answer + chr(10) + answer, flush=True)
+        """, specs=[spec(max_trials=3, retries=0)])
+    assert [(trial["value"], trial["attempt"]) for trial in studyd.trials("s")] == [(n, 1) for n in range(3)]
+    assert worker.log().count("a runner spoke of a trial when it had none, it is replaced slot=0") == 3
+
+
+def test_a_progress_bar(run):
+    """A line of the log may be as long as it likes, on stdout too, and holds no message."""
+    studyd, worker = run(f"print('=' + 3_000_000 * '{{', flush=True)\n{GOOD}", specs=[spec(max_trials=1)])
+    assert studyd.trial("s", 0)["state"] == "complete"
+
+
+def test_timeouts_are_no_crashes(run):
+    """Trials that take too long one after another are the study's way: the slot does not pause between them."""
+    studyd, worker = run("time.sleep(60)", "--trial-timeout-s", "0.2", specs=[spec(max_trials=4, retries=0)])
+    assert [trial["state"] for trial in studyd.trials("s")] == 4 * ["fail"]
+    assert "pauses" not in worker.log()
+
+
+def test_a_usual_silence(run):
+    """How long a trial may be silent without a line in the log is measured by those before."""
+    _, worker = run("time.sleep(1 if trial['number'] else 0.4)\n" + GOOD, "--silence-warning-s", "0.2")
+    assert re.findall(r"unusually long slot=0 study=s number=(\d)", worker.log()) == ["0"]
 
 
 def test_attributes_that_are_refused(run):
