@@ -60,6 +60,11 @@ static const struct option_row rows[] = {
          "never ask ahead"},
     {"trial_timeout_s", "S", OPTION_NUMBER, AT(trial_timeout_s), .default_text = "0", .low = 0, .high = 1e9,
      .unit = "s", .help = "kill the runner of a trial that takes longer; 0: never"},
+    {"silence_warning_s", "S", OPTION_NUMBER, AT(silence_warning_s), .default_text = "600", .low = 0,
+     .high = 1e9, .unit = "s",
+     .help =
+         "log a warning when a trial has neither reported nor ended for so long, and for ten times longer "
+         "than any trial of its slot before; 0: never"},
     {"start_timeout_s", "S", OPTION_NUMBER, AT(start_timeout_s), .default_text = "60", .low = 0.1,
      .high = 86400, .unit = "s", .help = "kill a runner that is not ready after so long"},
     {"stop_on_stdin_eof", NULL, OPTION_BOOL, AT(stop_on_stdin_eof),

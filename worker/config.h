@@ -29,6 +29,7 @@ struct worker_config {
     double max_idle_s;        /* 0: for ever */
     double ask_ahead_below_s; /* 0: never */
     double trial_timeout_s;   /* 0: none */
+    double silence_warning_s; /* 0: none */
     double start_timeout_s;
     bool stop_on_stdin_eof;
     int log_level; /* enum log_level */

@@ -117,6 +117,8 @@ void runner_message_write(const struct runner_message *message, struct buffer *o
         json_member_string(&writer, "reason", message->reason);
         break;
     }
+    if (message->has_number)
+        json_member_int(&writer, "number", message->number);
     if (message->attrs)
         json_member_value(&writer, "attrs", message->attrs);
     line_end(&writer);
@@ -162,6 +164,8 @@ static void read_members(struct json_reader *reader, struct runner_message *mess
         return;
     if (message->op == RUNNER_READY)
         message->protocol = json_read_required_int(reader, "protocol", 1, INT32_MAX);
+    message->has_number = json_read_has(reader, "number");
+    message->number = json_read_int(reader, "number", 0, INT64_MAX, 0);
     if (message->op == RUNNER_REPORT)
         read_report(reader, &message->point);
     if (message->op == RUNNER_DONE)

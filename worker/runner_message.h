@@ -45,6 +45,8 @@ enum runner_op { RUNNER_READY, RUNNER_REPORT, RUNNER_DONE, RUNNER_PRUNED, RUNNER
 struct runner_message {
     enum runner_op op;
     int64_t protocol;           /* READY */
+    bool has_number;            /* any but READY: does it say of which trial it speaks? */
+    int64_t number;             /* that trial's */
     struct report_point point;  /* REPORT */
     size_t n_values;            /* DONE */
     double *values;             /* DONE, owned */

@@ -11,6 +11,7 @@
 #include "proto/require.h"
 #include "worker/assignment.h"
 #include "worker/runner.h"
+#include "worker/silence.h"
 
 #define PAUSE_FIRST_MS 500
 #define PAUSE_MOST_MS 60000
@@ -29,6 +30,7 @@ struct slot {
     const struct runner_entry *wanted; /* the runner that the trial needs */
     uint64_t running_since_ms;         /* 0: it did not get so far */
     uint64_t last_trial_ms;            /* how long the last one took; 0: there was none, or it failed */
+    struct silence silence;            /* while it runs */
     size_t n_untold;                   /* trials that it ran, and that studyd has not answered for yet */
 
     /* the runner */
@@ -40,7 +42,7 @@ struct slot {
     unsigned n_bad_starts, n_crashes; /* in a row */
 
     uv_timer_t timer; /* RUNNING: time limit; PAUSED: the pause */
-    bool has_closed;  /* the timer */
+    bool has_closed;  /* the timers */
 };
 
 /* ---- states ---- */
@@ -70,6 +72,7 @@ static void stop_when_done(struct slot *slot)
     if (!slot->is_stopping || slot->held || slot->runner || slot->has_closed)
         return;
     slot->has_closed = true;
+    silence_close(&slot->silence);
     uv_close((uv_handle_t *)&slot->timer, timer_closed_cb);
 }
 
@@ -117,6 +120,7 @@ static uint64_t let_go(struct slot *slot)
     uint64_t ran_ms = !since_ms ? 0 : now_ms > since_ms ? now_ms - since_ms : 1;
 
     uv_timer_stop(&slot->timer);
+    silence_end(&slot->silence);
     runner_trial_deinit(&slot->trial);
     slot->held = NULL;
     slot->n_untold++;
@@ -185,6 +189,18 @@ static void trial_timer_cb(uv_timer_t *timer)
     runner_end(slot->runner, FAILURE_TIMEOUT, reason);
 }
 
+/* Nobody but the trial's owner knows how long it may be silent: its lease is kept, and the owner told. */
+static void unusual_silence(void *user, uint64_t silent_ms, uint64_t longest_ms)
+{
+    const struct slot *slot = user;
+
+    log_warning(
+        "a trial is silent for unusually long slot=%s study=%s number=%lld seconds=%.3f longest_before=%.3f "
+        "reason=\"it may hang, and would be ended by trial_timeout_s\"",
+        slot->place->name, slot->trial.study, (long long)slot->trial.number, (double)silent_ms / 1000,
+        (double)longest_ms / 1000);
+}
+
 static void run_trial(struct slot *slot)
 {
     BUFFER_AUTO struct buffer line = {};
@@ -192,6 +208,7 @@ static void run_trial(struct slot *slot)
     move(slot, SLOT_RUNNING);
     slot->has_spoken = false;
     slot->running_since_ms = uv_now(slot->host->loop);
+    silence_begin(&slot->silence);
     if (slot->host->trial_timeout_ms > 0)
         uv_timer_start(&slot->timer, trial_timer_cb, slot->host->trial_timeout_ms, 0);
     runner_trial_write(&slot->trial, &line);
@@ -258,23 +275,39 @@ static void tell_runners_failure(struct slot *slot, const struct runner_message 
     tell_failure(slot, message->failure, message->reason, message->attrs);
 }
 
+/* A word after its trial's end. Where it says which trial that was, it is passed over; else the runner is
+ * ended, before it can be taken for a word of the next trial. */
+static void take_stray(struct slot *slot, const struct runner_message *message)
+{
+    if (message->has_number) {
+        log_warning("a runner spoke of a trial that it does not have, passed over slot=%s number=%lld",
+                    slot->place->name, (long long)message->number);
+        return;
+    }
+    log_warning("a runner spoke of a trial when it had none, it is replaced slot=%s", slot->place->name);
+    runner_end(slot->runner, FAILURE_OBJECTIVE, "the runner spoke of a trial when it had none");
+}
+
 static void runner_message(void *user, const struct runner_message *message)
 {
     struct slot *slot = user;
 
-    slot->has_spoken = true;
-    if (slot->state != SLOT_RUNNING) {
-        runner_end(slot->runner, FAILURE_OBJECTIVE, "the runner spoke of a trial when it had none");
-    } else if (message->op == RUNNER_REPORT) {
-        held_trial_report(slot->held, &message->point);
-    } else {
-        slot->n_crashes = 0;
-        slot->has_done_a_trial = true;
-        if (message->op == RUNNER_FAIL)
-            tell_runners_failure(slot, message);
-        else
-            tell_result(slot, message);
+    if (slot->state != SLOT_RUNNING || (message->has_number && message->number != slot->trial.number)) {
+        take_stray(slot, message);
+        return;
     }
+    slot->has_spoken = true;
+    silence_break(&slot->silence);
+    if (message->op == RUNNER_REPORT) {
+        held_trial_report(slot->held, &message->point);
+        return;
+    }
+    slot->n_crashes = 0;
+    slot->has_done_a_trial = true;
+    if (message->op == RUNNER_FAIL)
+        tell_runners_failure(slot, message);
+    else
+        tell_result(slot, message);
 }
 
 /* A runner that does not come up is this machine's trouble: the trial goes back, unspent. */
@@ -301,10 +334,11 @@ static void runner_gone(void *user, const struct runner_exit *how)
     slot->entry = NULL;
     if (slot->state == SLOT_RUNNING && has_ended_between_trials(slot, how)) {
         uv_timer_stop(&slot->timer);
+        silence_end(&slot->silence);
         move(slot, SLOT_STARTING);
         start_runner(slot);
     } else if (slot->state == SLOT_RUNNING) {
-        slot->n_crashes++;
+        slot->n_crashes += how->failure != FAILURE_TIMEOUT; /* which is slow enough without a pause */
         tell_failure(slot, how->failure, how->reason, NULL);
     } else if (slot->state == SLOT_STARTING && never_came_up) {
         start_failed(slot, how->reason);
@@ -378,6 +412,9 @@ struct slot *slot_new(const struct slot_host *host, const struct slot_place *pla
     slot->state_since_ms = uv_now(host->loop);
     require(uv_timer_init(host->loop, &slot->timer) == 0);
     slot->timer.data = slot;
+    slot->silence =
+        (struct silence){.least_ms = host->silence_warning_ms, .user = slot, .unusual = unusual_silence};
+    silence_init(&slot->silence, host->loop);
     return slot;
 }
 

@@ -26,6 +26,7 @@ struct slot_host {
     uint64_t trial_timeout_ms; /* 0: none */
     uint64_t start_timeout_ms;
     uint64_t ask_ahead_below_ms;
+    uint64_t silence_warning_ms; /* 0: none */
     void *user;
     void (*changed)(void *user, struct slot *slot); /* it became idle, paused or stopped */
     /* The trial's study needs what this worker does not have. */

@@ -442,6 +442,7 @@ static void make_slots(struct supervisor *supervisor)
                            .trial_timeout_ms = (uint64_t)(config->trial_timeout_s * 1000),
                            .start_timeout_ms = (uint64_t)(config->start_timeout_s * 1000),
                            .ask_ahead_below_ms = (uint64_t)(config->ask_ahead_below_s * 1000),
+                           .silence_warning_ms = (uint64_t)(config->silence_warning_s * 1000),
                            .user = supervisor,
                            .changed = slot_changed,
                            .cannot_serve = cannot_serve,

@@ -80,6 +80,18 @@ def test_never_ahead(work):
     assert held.worker.wait() == 0
 
 
+def test_an_unusual_silence(work):
+    """A trial that says nothing for much longer than those before may hang: the log says so, once, and how to end such trials."""
+    held = work("--exit-when-finished", "--silence-warning-s", "0.3", "--ask-ahead-below-s", "0")
+    line = held.worker.wait_for_log("a trial is silent for unusually long")
+    assert "slot=0 study=s number=1 seconds=0.3" in line and "trial_timeout_s" in line
+    held.let_go(1)
+    held.wait_for(2)
+    held.let_go(2)
+    assert held.worker.wait() == 0
+    assert held.worker.log().count("unusually long slot=0 study=s number=1") == 1
+
+
 def test_any_slot_takes_it(work):
     """What was asked ahead is run by whichever slot is free first, not by the one it was asked for."""
     held = work("--exit-when-finished", "--slots", "2", "--ask-ahead-below-s", "600", max_trials=5)

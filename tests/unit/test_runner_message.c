@@ -66,6 +66,20 @@ static void test_read(void **unused)
     runner_message_deinit(&message);
 }
 
+/* A message may say of which trial it speaks. */
+static void test_number(void **unused)
+{
+    (void)unused;
+    assert_int_equal(read_line("{\"op\": \"pruned\", \"number\": 7}"), 0);
+    assert_true(message.has_number);
+    assert_int_equal(message.number, 7);
+    runner_message_deinit(&message);
+    assert_int_equal(read_line("{\"op\": \"pruned\"}"), 0);
+    assert_false(message.has_number);
+    runner_message_deinit(&message);
+    assert_refused("{\"op\": \"pruned\", \"number\": \"7\"}", "number");
+}
+
 /* Without class and reason a failure is the objective's; keys that are not known yet are passed over. */
 static void test_defaults(void **unused)
 {
@@ -101,12 +115,14 @@ static void test_round_trip(void **unused)
     (void)unused;
     double values[] = {0.1, INFINITY};
     json_t *attrs = json_pack("{s:i}", "rounds", 30);
-    const struct runner_message done = {.op = RUNNER_DONE, .n_values = 2, .values = values, .attrs = attrs};
+    const struct runner_message done = {
+        .op = RUNNER_DONE, .has_number = true, .number = 7, .n_values = 2, .values = values, .attrs = attrs};
     BUFFER_AUTO struct buffer line = {0};
     runner_message_write(&done, &line);
     assert_int_equal(line.data[line.size - 1], '\n');
     assert_int_equal(read_line(line.data), 0);
     assert_memory_equal(message.values, values, sizeof values);
+    assert_int_equal(message.number, 7);
     assert_true(json_equal(message.attrs, attrs));
     runner_message_deinit(&message);
     json_decref(attrs);
@@ -154,8 +170,8 @@ static void test_trial(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_read),       cmocka_unit_test(test_defaults), cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_trial),
+        cmocka_unit_test(test_read),     cmocka_unit_test(test_number),     cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_refusals), cmocka_unit_test(test_round_trip), cmocka_unit_test(test_trial),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

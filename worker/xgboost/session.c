@@ -17,6 +17,7 @@ struct session {
     struct line_input input;
     int out_fd;
     bool waits_for_answers; /* of the trial under way */
+    int64_t number;         /* the same; -1: it was not understood */
 };
 
 enum command { COMMAND_TRIAL, COMMAND_CONTINUE, COMMAND_PRUNE, COMMAND_UNKNOWN };
@@ -83,7 +84,10 @@ static enum verdict on_look(void *context)
 static enum verdict on_report(void *context, int step, double value)
 {
     struct session *session = context;
-    const struct runner_message message = {.op = RUNNER_REPORT, .point = {.step = step, .value = value}};
+    const struct runner_message message = {.op = RUNNER_REPORT,
+                                           .has_number = true,
+                                           .number = session->number,
+                                           .point = {.step = step, .value = value}};
     if (send_message(session, &message) < 0)
         return TRAIN_ABANDON;
     return session->waits_for_answers ? next_verdict(session, true) : TRAIN_ON;
@@ -91,7 +95,8 @@ static enum verdict on_report(void *context, int step, double value)
 
 static int send_result(const struct session *session, struct trial_result *result)
 {
-    struct runner_message message = {.attrs = result->attrs};
+    struct runner_message message = {
+        .has_number = session->number >= 0, .number = session->number, .attrs = result->attrs};
     switch (result->outcome) {
     case OUTCOME_DONE:
         message.op = RUNNER_DONE;
@@ -119,10 +124,12 @@ static int run_trial(struct session *session, json_t *json)
     struct problem problem = {0};
     struct trial_result result = {.outcome = OUTCOME_FAILED};
     if (runner_trial_read(&trial, json, &problem) < 0) {
+        session->number = -1;
         failure_set(&result.failure, FAILURE_OBJECTIVE, "the trial is not understood: %s", problem.detail);
     } else {
         const struct watcher watcher = {.context = session, .report = on_report, .look = on_look};
         session->waits_for_answers = trial.waits_for_reports;
+        session->number = trial.number;
         trainer_run(session->trainer, &trial, &watcher, &result);
     }
     int status = send_result(session, &result);
