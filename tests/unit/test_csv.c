@@ -306,6 +306,19 @@ static void test_written_to(void **unused)
     assert_int_equal(failure.kind, FAILURE_OBJECTIVE);
 }
 
+/* Something else than text: UTF-16, say. */
+static void test_no_text(void **unused)
+{
+    (void)unused;
+    static const char text[32] = "\xff\xfe"
+                                 "a\0,\0y\0\n\0001\0,\0002\0";
+    const struct csv_options options = {.delimiter = ',', .label_name = "y"};
+    failure = (struct failure){0};
+    assert_int_equal(csv_read_text(&table, text, 14, "wine.csv", &options, &failure), -1);
+    assert_string_equal(failure.reason,
+                        "wine.csv is no text (UTF-16, Parquet, compressed?); CSV as ASCII or UTF-8 is read");
+}
+
 /* Memory for the bytes, or for the table, that cannot be had is a failure of its own class. */
 static void test_no_memory(void **unused)
 {
@@ -375,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_no_files),
         cmocka_unit_test(test_written_to),
+        cmocka_unit_test(test_no_text),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_long_reason),
         cmocka_unit_test(test_damaged_files),

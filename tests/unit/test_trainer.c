@@ -276,7 +276,10 @@ static void test_refusals(void **unused)
     assert_failed("{}", "y", "\"params\": {\"device\": \"cuda\"}", "device cuda");
     assert_failed("{}", "y", "\"params\": {\"tree_method\": \"gpu_hist\"}", "device cuda");
     assert_failed("{\"max_depth\": \"deep\"}", "y", "", "Invalid Parameter format for max_depth");
-    assert_failed("{\"max_bin\": 1}", "y", "", "max_bin must be a whole number of at least 2");
+    assert_failed("{\"max_bin\": 1}", "y", "", "max_bin must be a whole number from 2 to 1048576");
+    assert_failed("{\"max_bin\": 2147483648}", "y", "", "max_bin must be a whole number from 2 to 1048576");
+    assert_failed("{\"nthread\": 100000}", "y", "", "nthread must be a whole number of at most 1024");
+    assert_failed("{\"nthread\": \"x\"}", "y", "", "nthread must be a whole number of at most 1024");
     assert_failed("{}", "z", "", "has no column \"z\"");
     assert_failed("{}", "y", "\"metric\": \"rmsse\"", "Unknown metric");
     assert_failed("{}", "y", "\"params\": {\"objective\": \"reg:nothing\"}", "Unknown objective");

@@ -36,6 +36,7 @@ struct csv_parser {
 };
 
 #define EXCERPT_SIZE 44
+#define LOOKED_AT 4096 /* bytes of the file in which no NUL may be */
 
 /* At most 40 characters of the user's text, harmless in a message: a control or non-ASCII byte is written
  * '?'. */
@@ -382,6 +383,11 @@ static int read_table(struct csv_parser *parser, struct csv_table *table, const 
 {
     if (parser->next == parser->end)
         return failure_set(parser->failure, FAILURE_OBJECTIVE, "%s is empty", parser->name);
+    size_t size = (size_t)(parser->end - parser->next);
+    if (memchr(parser->next, '\0', size < LOOKED_AT ? size : LOOKED_AT))
+        return failure_set(parser->failure, FAILURE_OBJECTIVE,
+                           "%s is no text (UTF-16, Parquet, compressed?); CSV as ASCII or UTF-8 is read",
+                           parser->name);
     if (read_header(parser) < 0 || find_label(parser, options) < 0)
         return -1;
     return read_rows(parser, table);

@@ -18,6 +18,8 @@
 #include "worker/xgboost/parameters.h"
 
 #define DEFAULT_MAX_BIN 256
+#define MOST_BINS (1 << 20)
+#define MOST_THREADS 1024 /* OpenMP crashes where so many stacks cannot be had */
 #define EVALUATED_NAME "validation"
 
 /* One trial under way. */
@@ -91,7 +93,7 @@ static int64_t choose_max_bin(const struct parameters *parameters)
         return DEFAULT_MAX_BIN;
     char *end;
     long max_bin = strtol(text, &end, 10);
-    return *end == '\0' && max_bin >= 2 ? max_bin : -1;
+    return *end == '\0' && max_bin >= 2 && max_bin <= MOST_BINS ? max_bin : -1;
 }
 
 static int prepare_parameters(struct training *training)
@@ -107,19 +109,36 @@ static int prepare_parameters(struct training *training)
     return 0;
 }
 
+/* As XGBoost means it: 0 and less are all processors. */
+static int read_nthread(struct training *training, int *nthread)
+{
+    char *end;
+    const char *text = parameters_get(&training->parameters, "nthread");
+    long number = strtol(text, &end, 10);
+    if (*end != '\0' || number > MOST_THREADS)
+        return failure_set(training->failure, FAILURE_OBJECTIVE,
+                           "nthread must be a whole number of at most %d; 0 stands for all processors",
+                           MOST_THREADS);
+    *nthread = number > 0 ? (int)number : 0;
+    return 0;
+}
+
 static int prepare_data(struct training *training)
 {
     struct parameters *parameters = &training->parameters;
     int64_t max_bin = choose_max_bin(parameters);
+    int nthread;
     if (max_bin < 0)
         return failure_set(training->failure, FAILURE_OBJECTIVE,
-                           "max_bin must be a whole number of at least 2");
+                           "max_bin must be a whole number from 2 to %d", MOST_BINS);
+    if (read_nthread(training, &nthread) < 0)
+        return -1;
     training->dataset =
         dataset_open(&training->trainer->cache, training->library, &training->objective, training->failure);
     if (!training->dataset)
         return -1;
-    training->matrices = dataset_get_matrices(training->dataset, training->library, max_bin,
-                                              atoi(parameters_get(parameters, "nthread")), training->failure);
+    training->matrices =
+        dataset_get_matrices(training->dataset, training->library, max_bin, nthread, training->failure);
     return training->matrices ? 0 : -1;
 }
 
