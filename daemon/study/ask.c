@@ -280,19 +280,11 @@ void asks_stop(struct studies *studies)
 
 /* ---- giving ---- */
 
-static bool is_in_time(const struct study *study)
-{
-    double max_seconds = study->spec->max_seconds;
-    if (max_seconds < 0 || !study->first_ask_us)
-        return true;
-    return (double)(studies_wall_us(study->studies) - study->first_ask_us) / 1e6 < max_seconds;
-}
-
 /* Is there a trial to hand out? An attempt that is repeated is no new trial. */
 static bool has_supply(struct study *study)
 {
-    bool is_in_time_now = is_in_time(study);
-    return trial_next(study, is_in_time_now) || (is_in_time_now && drafts_have_number(study));
+    bool is_in_time = control_is_in_time(study);
+    return trial_next(study, is_in_time) || (is_in_time && drafts_have_number(study));
 }
 
 static void begin_waiting(struct ask *ask);
@@ -327,7 +319,7 @@ static void draft_settled(struct draft *draft, enum draft_fate fate, const struc
 
 static void give_one(struct ask *ask, struct study *study)
 {
-    struct trial *trial = trial_next(study, is_in_time(study));
+    struct trial *trial = trial_next(study, control_is_in_time(study));
     enum draft_kind kind = !trial ? DRAFT_NEW : trial->stage == STAGE_ENQUEUED ? DRAFT_START : DRAFT_RESTART;
     if (trial)
         trial_take(study, trial);

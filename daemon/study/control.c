@@ -45,6 +45,12 @@ static double elapsed_s(const struct study *study)
     return study->first_ask_us ? (double)(studies_wall_us(study->studies) - study->first_ask_us) / 1e6 : 0;
 }
 
+bool control_is_in_time(const struct study *study)
+{
+    double max_seconds = study->spec->max_seconds;
+    return max_seconds < 0 || elapsed_s(study) < max_seconds;
+}
+
 static void clock_fired(void *owner)
 {
     control_set_clock(owner);
@@ -81,7 +87,7 @@ static bool is_used_up(const struct study *study, int64_t max_trials, double max
     const int64_t *n_at = study->n_at_stage;
     if (n_at[STAGE_HELD] || n_at[STAGE_LAPSED] || n_at[STAGE_AGAIN] || study->n_drafts)
         return false;
-    if (max_seconds >= 0 && study->first_ask_us && elapsed_s(study) >= max_seconds) {
+    if (max_seconds >= 0 && elapsed_s(study) >= max_seconds) {
         snprintf(reason, size, "max_seconds reached (%.15g s)", max_seconds);
         return true;
     }

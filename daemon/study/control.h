@@ -11,6 +11,8 @@ void control_start_clock(struct study *study);
 void control_init_timer(struct study *study);
 /* Sets the timer of max_seconds anew: the budget changed, or the study was loaded. */
 void control_set_clock(struct study *study);
+/* Does max_seconds leave time to start another trial? */
+bool control_is_in_time(const struct study *study);
 /* 0, or -1 with `problem` where nothing can be sampled in this study. */
 [[nodiscard]] int control_check_usable(const struct study *study, struct problem *problem);
 /* Finishes the study where its budgets are used up and nothing is open. Called at the end of a turn. */

@@ -342,8 +342,17 @@ static int64_t next_number(const struct study *study)
     return number;
 }
 
-/* Strangers may have taken numbers that were promised. */
-static void drop_beyond_budget(struct draft *draft)
+/* Strangers may have taken numbers that were promised, or the study was changed since. */
+static bool is_too_late(const struct draft *draft, int64_t number)
+{
+    const struct study *study = draft->study;
+    int64_t max_trials = study->spec->max_trials;
+    if (brings_number(draft) && max_trials >= 0 && number >= max_trials)
+        return true;
+    return draft->kind != DRAFT_ENQUEUE && (study->state != STUDY_RUNNING || !control_is_in_time(study));
+}
+
+static void drop_late(struct draft *draft)
 {
     struct problem problem = {0};
     problem_set(&problem, PROBLEM_STUDY_STOPPED, "",
@@ -354,18 +363,26 @@ static void drop_beyond_budget(struct draft *draft)
 
 static void make_up_train(struct study *study)
 {
-    int64_t max_trials = study->spec->max_trials;
     int64_t number = next_number(study);
     while (study->queue.first && study->train.n_drafts < TRAIN_LENGTH) {
         struct draft *draft = list_take_first(&study->queue);
-        if (brings_number(draft) && max_trials >= 0 && number >= max_trials) {
-            drop_beyond_budget(draft);
+        if (is_too_late(draft, number)) {
+            drop_late(draft);
             continue;
         }
         if (brings_number(draft))
             draft->number = number++;
         list_append(&study->train, draft);
     }
+}
+
+/* May it go as it is? While a change of the study is under way that is not known yet. */
+static bool is_train_good(const struct study *study)
+{
+    bool is_good = !study->is_deleted && !study->is_spoilt && !study->gate.is_shut;
+    for (const struct draft *draft = study->train.first; draft && is_good; draft = draft->next)
+        is_good = !is_too_late(draft, draft->number);
+    return is_good;
 }
 
 static bool needs_sampling(const struct draft_list *train)
@@ -384,7 +401,8 @@ static void send_train(struct study *study)
 
 void drafts_go(struct study *study)
 {
-    while (!study->train.first && study->queue.first && !(study->is_spoilt && study->sent.first)) {
+    while (!study->train.first && study->queue.first && !study->gate.is_shut &&
+           !(study->is_spoilt && study->sent.first)) {
         study->is_spoilt = false;
         make_up_train(study);
         if (needs_sampling(&study->train))
@@ -397,7 +415,7 @@ void drafts_go(struct study *study)
 void drafts_sampled(struct study *study, const double *params)
 {
     size_t n_params = study->spec->space->n_params;
-    if (study->is_deleted || study->is_spoilt) {
+    if (!is_train_good(study)) {
         while (study->train.first)
             make_again(list_take_first(&study->train));
         if (study->is_deleted)

@@ -7,12 +7,15 @@
  *   ----------> queue -------------> train ----------> sent -------------> memory
  *                 ^                    |                |
  *                 +--------------------+----------------+
- *                   made again: strangers took the number, or
- *                   a draft ahead of it was not committed
+ *                   made again: strangers took the number,
+ *                   a draft ahead of it was not committed,
+ *                   or the study itself is being changed
  *
- * Numbers are given when a train is made up, so they go to the store in ascending order without a gap. The
- * train is sampled in one job, each draft seeing those before it. When a sent draft is not committed, the
- * train behind it is made again, since it was numbered and sampled behind something that never was.
+ * While a change of the study is under way nothing is sent, so that no trial overtakes a budget, a pause or a
+ * stop: it is held against the study as it is then. Numbers are given when a train is made up, so they go to
+ * the store in ascending order without a gap. The train is sampled in one job, each draft seeing those before
+ * it. When a sent draft is not committed, the train behind it is made again, since it was numbered and
+ * sampled behind something that never was.
  */
 #pragma once
 

@@ -51,6 +51,7 @@ struct row_study *rows_add_study(struct world *world, const char *name, size_t n
     rows->study_id = ++world->last_id;
     rows->name = memory_strdup(name);
     rows->state = memory_strdup("running");
+    rows->max_trials = INT64_MAX;
     rows->n_directions = n_directions;
     memcpy(rows->directions, directions, n_directions * sizeof *directions);
     rows->space = json_object();
@@ -106,24 +107,24 @@ static void put_text(char **to, const char *text)
     *to = memory_strdup(text);
 }
 
-static size_t count_params(const char *spec_json)
+static void put_spec(struct row_study *rows, const char *spec_json)
 {
     struct problem problem = {0};
     json_t *json = json_parse(spec_json, strlen(spec_json), &problem);
-    size_t n = json_object_size(json_object_get(json, "space"));
+    json_t *max_trials = json_object_get(json, "max_trials");
+    put_text(&rows->spec_json, spec_json);
+    rows->n_params = json_object_size(json_object_get(json, "space"));
+    rows->max_trials = max_trials ? json_integer_value(max_trials) : INT64_MAX;
     json_decref(json);
-    assert_true(n <= WORLD_MAX_PARAMS);
-    return n;
+    assert_true(rows->n_params <= WORLD_MAX_PARAMS);
 }
 
 static void put_study(struct row_study *rows, const struct store_record *record)
 {
     put_text(&rows->state, record->study.state);
     put_text(&rows->reason, record->study.reason);
-    if (record->study.spec_json) {
-        put_text(&rows->spec_json, record->study.spec_json);
-        rows->n_params = count_params(rows->spec_json);
-    }
+    if (record->study.spec_json)
+        put_spec(rows, record->study.spec_json);
     if (record->study.user_attrs)
         json_object_update(rows->user_attrs, record->study.user_attrs);
 }
@@ -221,6 +222,7 @@ static enum store_result create_trial(struct world *world, struct row_study *row
         world->n_strangers++;
         return STORE_STRANGERS;
     }
+    assert_true(record->trial.number < rows->max_trials); /* budgets are exact */
     struct row_trial *trial = rows_add_trial(world, rows);
     rows->n_known++;
     trial->is_created = true;

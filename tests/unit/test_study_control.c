@@ -205,8 +205,8 @@ static void test_delete_under_way(void **state)
     struct test_ask sampled, queued;
     struct test_call call;
     world->is_sampler_held = true;
-    world_start_delete(world, &call, study, true);
     world_start_ask(world, &sampled, study, "w", 2, 60, NULL);
+    world_start_delete(world, &call, study, true);
     world_start_ask(world, &queued, study, "w", 2, 60, "id");
     world_run(world);
     assert_true(call.is_done);

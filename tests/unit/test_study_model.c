@@ -4,7 +4,7 @@
  * restarts, and an Optuna that writes beside it. After each rest the database is held against all that was
  * acknowledged and against memory:
  *
- * - no trial has two results; numbers of ours lie inside the budget;
+ * - no trial has two results; numbers of ours lie inside the budget (the world's store checks that, too);
  * - whatever was acknowledged stands in the database;
  * - memory shows what the database has, and the same after a restart;
  * - every call is answered once.
@@ -51,7 +51,7 @@ struct model {
     size_t n_pending, n_held;
     struct pending *pending[MAX_CALLS];
     struct held held[MAX_OFFERS];
-    int64_t max_trials[N_STUDIES];
+    int64_t max_trials[N_STUDIES]; /* the highest so far */
     int n_requests, n_restarts, n_answered, n_failed;
 };
 
@@ -148,11 +148,15 @@ static void start_enqueue(struct model *model)
 static void start_change(struct model *model)
 {
     struct pending *pending = open_pending(model, CHANGE);
+    size_t n_trials = world_rows(&model->world, names[pending->study])->n_trials;
     struct study_change change = {.state = draw(model, 3) ? "running" : "paused"};
     change.has_max_trials = draw(model, 2);
-    change.max_trials = model->max_trials[pending->study] += 20;
     if (change.has_max_trials)
         change.state = NULL;
+    int64_t *highest = &model->max_trials[pending->study];
+    change.max_trials = draw(model, 3) ? *highest + 20 : (int64_t)(1 + draw(model, n_trials + 6));
+    if (*highest < change.max_trials)
+        *highest = change.max_trials;
     world_start_change(&model->world, &pending->call, study_of(model, pending->study), &change);
 }
 
