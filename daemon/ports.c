@@ -7,12 +7,29 @@
 
 #include "proto/require.h"
 
-/* The loop's own time, which its timers go by. */
+/* The loop's own time, which its timers go by; that stands while the machine sleeps. */
 static int64_t now_ms(void *user)
 {
     const struct ports *ports = user;
 
-    return (int64_t)uv_now(ports->loop);
+    return (int64_t)uv_now(ports->loop) + ports->slept_ms;
+}
+
+static int64_t clock_ms(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+/* How long the machine has slept, to the millisecond that two clocks read one after the other can differ. */
+static void note_sleep(struct ports *ports)
+{
+    int64_t slept_ms = clock_ms(CLOCK_BOOTTIME) - clock_ms(CLOCK_MONOTONIC);
+
+    if (slept_ms > ports->slept_ms + 1)
+        ports->slept_ms = slept_ms;
 }
 
 static int64_t wall_us(void *)
@@ -53,6 +70,7 @@ static void tick_cb(uv_timer_t *timer)
 {
     struct ports *ports = timer->data;
 
+    note_sleep(ports);
     studies_tick(ports->studies);
 }
 
@@ -72,6 +90,7 @@ void ports_init(struct ports *ports, uv_loop_t *loop)
     *ports = (struct ports){.loop = loop, .pool = {.loop = loop}};
     ports->tick.data = ports;
     require(uv_timer_init(loop, &ports->tick) == 0);
+    note_sleep(ports);
 }
 
 void ports_close(struct ports *ports)

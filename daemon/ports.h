@@ -11,7 +11,8 @@
 /* Owned by whoever runs the daemon; loop thread only. */
 struct ports {
     uv_loop_t *loop;
-    uv_timer_t tick; /* when the studies want to be woken */
+    uv_timer_t tick;  /* when the studies want to be woken */
+    int64_t slept_ms; /* so long the machine has slept since it started, as the last tick found it */
     struct sampler_pool pool;
     struct studies *studies; /* set before the loop turns */
     struct store *store;     /* NULL: records and reads are refused */

@@ -9,6 +9,10 @@
 #include "daemon/study/tell.h"
 #include "proto/log.h"
 
+/* A tick that is so much too late was no busy moment. While leases are open the clock ticks at least as
+ * often, so that no standstill of a second (the shortest lease) goes unseen. */
+#define STANDSTILL_MS 500
+
 static int64_t lease_ms(const struct study *study)
 {
     return (int64_t)(study->spec->lease_s * 1000);
@@ -37,11 +41,19 @@ void lease_init_timer(struct trial_open *open)
     open->lease_timer.owner = open;
 }
 
+static void start(struct study *study, struct trial *trial)
+{
+    struct studies *studies = study->studies;
+    timer_set_in(studies, &trial->open->lease_timer, lease_ms(study));
+    if (!timer_is_set(&studies->pulse_timer))
+        timer_set_in(studies, &studies->pulse_timer, STANDSTILL_MS);
+}
+
 void lease_renew(struct study *study, struct trial *trial)
 {
     if (trial->stage == STAGE_LAPSED)
         trial_move(study, trial, STAGE_HELD, 0);
-    timer_set_in(study->studies, &trial->open->lease_timer, lease_ms(study));
+    start(study, trial);
 }
 
 /* Is there something to be done when its time is over: to let it lapse, or to fail it? */
@@ -54,14 +66,44 @@ void lease_renew_all(struct study *study)
 {
     for (size_t i = 0; i < study->n_open; i++) {
         if (has_deadline(study, study->open[i]))
-            timer_set_in(study->studies, &study->open[i]->open->lease_timer, lease_ms(study));
+            start(study, study->open[i]);
     }
 }
 
 void lease_go_on(struct study *study, struct trial *trial)
 {
     if (has_deadline(study, trial) && !timer_is_set(&trial->open->lease_timer))
-        timer_set_in(study->studies, &trial->open->lease_timer, lease_ms(study));
+        start(study, trial);
+}
+
+/* ---- standing still ---- */
+
+static void pulse(void *owner)
+{
+    struct studies *studies = owner;
+    for (size_t i = 0; i < studies->n_studies; i++) {
+        if (studies->by_name[i]->n_at_stage[STAGE_HELD]) {
+            timer_set_in(studies, &studies->pulse_timer, STANDSTILL_MS);
+            return;
+        }
+    }
+}
+
+void lease_init_pulse(struct studies *studies)
+{
+    studies->pulse_timer = (struct timer){.fire = pulse, .owner = studies};
+}
+
+void lease_check_standstill(struct studies *studies)
+{
+    int64_t late_ms = studies_now_ms(studies) - timers_next_ms(&studies->timers);
+    if (!timer_is_set(&studies->pulse_timer) || late_ms < STANDSTILL_MS)
+        return;
+    log_warning("studyd stood still, all leases start afresh ms=%lld reason=\"it was stopped, or its machine "
+                "slept or is overloaded\"",
+                (long long)late_ms);
+    for (size_t i = 0; i < studies->n_studies; i++)
+        lease_renew_all(studies->by_name[i]);
 }
 
 int64_t lease_left_ms(const struct study *study, const struct trial *trial)

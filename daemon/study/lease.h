@@ -10,6 +10,11 @@ void lease_init_timer(struct trial_open *open);
 void lease_renew(struct study *study, struct trial *trial);
 /* The store is back, or everything was loaded: every open lease starts afresh. */
 void lease_renew_all(struct study *study);
+/* A clock that ticks while leases are open. */
+void lease_init_pulse(struct studies *studies);
+/* Did studyd stand still (stopped, swapped out, its machine asleep), so that nobody could be heard? Then
+ * every open lease starts afresh. To be asked before timers fire. */
+void lease_check_standstill(struct studies *studies);
 /* It is reserved no longer: a deadline that came meanwhile starts afresh. */
 void lease_go_on(struct study *study, struct trial *trial);
 /* Milliseconds left, 0 where it has lapsed, -1 where the trial is not ours and RUNNING. */

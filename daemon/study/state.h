@@ -98,6 +98,7 @@ struct studies {
     struct study **by_name; /* owned */
     struct workers workers;
     struct timers timers;
+    struct timer pulse_timer; /* set while leases are open */
     int64_t wake_ms;          /* what was last wished for */
     struct ask_list waiting;  /* asks of all studies */
     struct requests requests; /* asks of all studies, while under way */

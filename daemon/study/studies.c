@@ -18,6 +18,7 @@ struct studies *studies_new(const struct study_ports *ports)
     struct studies *studies = memory_new(sizeof *studies);
     studies->ports = *ports;
     studies->wake_ms = INT64_MAX;
+    lease_init_pulse(studies);
     return studies;
 }
 
@@ -31,6 +32,7 @@ void studies_free(struct studies *studies)
         study_free(studies->by_name[--studies->n_studies]);
     requests_deinit(&studies->requests);
     workers_deinit(&studies->workers);
+    timer_cancel(&studies->timers, &studies->pulse_timer);
     timers_deinit(&studies->timers);
     free(studies->by_name);
     free(studies);
@@ -194,6 +196,7 @@ void studies_end_turn(struct studies *studies)
 void studies_tick(struct studies *studies)
 {
     studies->wake_ms = INT64_MAX; /* the wish is used up */
+    lease_check_standstill(studies);
     timers_fire(&studies->timers, studies_now_ms(studies));
     studies_end_turn(studies);
 }
