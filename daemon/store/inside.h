@@ -68,6 +68,7 @@ struct store {
                               delivered goes the same way */
     struct read_list reads, reads_finished;
     struct event *events, **events_end;
+    int64_t epoch; /* the owner's, once wants_load is set */
     bool wants_load, is_loaded;
     bool is_serving; /* takes records */
     bool is_away;

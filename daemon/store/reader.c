@@ -97,6 +97,7 @@ static bool load_study_trials(struct reader *reader, void *study, struct known_s
 static bool load_study(struct reader *reader, struct loaded_study *loaded)
 {
     const struct store_sink *sink = &reader->store->sink;
+    loaded->study.epoch = reader->store->epoch;
     void *study = sink->study_begin(sink->user, &loaded->study);
     bool is_loaded = load_study_trials(reader, study, loaded->known);
     sink->study_end(sink->user, study);

@@ -45,6 +45,7 @@ struct store_study {
     const char *state;  /* "running", "paused", "stopped", "finished"; "running" where studyd has no row */
     const char *reason; /* why it is in this state, or NULL */
     int64_t seq;        /* the study's last committed seq, 0 where studyd has no row */
+    int64_t epoch;      /* of the database's owner, that is of this studyd: from 1, and higher with each */
     json_t *user_attrs; /* object */
 };
 

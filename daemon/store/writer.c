@@ -157,6 +157,7 @@ static bool load(struct writer *writer)
     struct store *store = writer->store;
     bool is_loaded = false;
     uv_mutex_lock(&store->mutex);
+    store->epoch = writer->owner.epoch;
     store->wants_load = true;
     uv_cond_signal(&store->reader_wakes);
     uv_mutex_unlock(&store->mutex);
