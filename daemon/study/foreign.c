@@ -11,7 +11,7 @@
 #include "proto/memory.h"
 
 /* What Optuna does has no seq in the database; here it takes the next one, so that a `since` cursor sees it.
- */
+ * No later owner of the database gives it again (load.c). */
 static int64_t next_seq(struct study *study)
 {
     return ++study->last_seq;

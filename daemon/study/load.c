@@ -6,6 +6,9 @@
  * Finished trials enter the history in the order in which they finished (those of Optuna, which have no
  * order, first), and the list of changes likewise. What has no seq of its own there, or a newer one that its
  * row does not tell (an open trial), gets one behind the last: who follows the list sees it once more.
+ *
+ * Such seqs, and those of what Optuna does later, are stored nowhere. So each owner of the database begins
+ * beyond all that the owners before it can have given, and no seq is given twice.
  */
 #include "daemon/study/load.h"
 
@@ -23,6 +26,11 @@
 #include "proto/json_read.h"
 #include "proto/log.h"
 #include "proto/memory.h"
+
+/* What one owner gives without storing it: a study has 2^31 numbers at most, each is listed once at the start
+ * and changed from outside three times at most (it appears, is taken, ends). As much again for its own
+ * changes. */
+#define OWNER_SEQ_BITS 34
 
 /* A finished trial until the history is in order. */
 struct finished {
@@ -86,6 +94,13 @@ static enum study_state read_state(const char *name)
     return (enum study_state)state;
 }
 
+/* The last seq that was given, or may have been. */
+static int64_t last_seq(const struct store_study *row)
+{
+    int64_t before_owner = (row->epoch - 1) << OWNER_SEQ_BITS;
+    return row->seq > before_owner ? row->seq : before_owner;
+}
+
 static void *study_begin(void *user, const struct store_study *row)
 {
     struct loading *loading = memory_new(sizeof *loading);
@@ -94,7 +109,7 @@ static void *study_begin(void *user, const struct store_study *row)
     study->study_id = row->study_id;
     memcpy(study->uid, row->uid, sizeof study->uid);
     study->state = read_state(row->state);
-    study->last_seq = row->seq;
+    study->last_seq = last_seq(row);
     if (row->user_attrs)
         json_object_update(study->user_attrs, row->user_attrs);
     return loading;

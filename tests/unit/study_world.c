@@ -199,7 +199,7 @@ static struct studies *make_studies(struct world *world)
 
 void world_init(struct world *world)
 {
-    *world = (struct world){.now_ms = 1000, .wake_ms = INT64_MAX, .random = 1, .last_id = 100};
+    *world = (struct world){.now_ms = 1000, .wake_ms = INT64_MAX, .random = 1, .last_id = 100, .epoch = 1};
     world->queue_end = &world->queue;
     world->studies = make_studies(world);
     studies_loaded(world->studies);
@@ -221,7 +221,7 @@ void world_deinit(struct world *world)
         rows_remove_study(world, world->rows);
 }
 
-static void load_study(struct store_sink *sink, struct row_study *rows)
+static void load_study(struct store_sink *sink, struct row_study *rows, int64_t epoch)
 {
     struct store_study study = {
         .study_id = rows->study_id,
@@ -232,6 +232,7 @@ static void load_study(struct store_sink *sink, struct row_study *rows)
         .state = rows->state,
         .reason = rows->reason,
         .seq = rows->seq,
+        .epoch = epoch,
         .user_attrs = rows->user_attrs,
     };
     snprintf(study.uid, sizeof study.uid, "%s", rows->uid);
@@ -259,8 +260,9 @@ void world_restart(struct world *world)
     world->wake_ms = INT64_MAX;
     world->studies = make_studies(world);
     struct store_sink sink = studies_sink(world->studies);
+    world->epoch++;
     for (struct row_study *rows = world->rows; rows; rows = rows->next)
-        load_study(&sink, rows);
+        load_study(&sink, rows, world->epoch);
     studies_loaded(world->studies);
 }
 

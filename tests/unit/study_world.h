@@ -55,7 +55,7 @@ struct world {
     int64_t now_ms, wall_us, wake_ms;
     uint64_t random;
     struct row_study *rows;
-    int64_t last_id;
+    int64_t last_id, epoch;
     struct store_record *queue, **queue_end;
     size_t n_queued;
     struct store_read *reads;

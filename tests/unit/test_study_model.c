@@ -7,6 +7,7 @@
  * - no trial has two results; numbers of ours lie inside the budget (the world's store checks that, too);
  * - whatever was acknowledged stands in the database;
  * - memory shows what the database has, and the same after a restart;
+ * - who follows the list of changes with its cursor, over restarts, too, has missed nothing;
  * - every call is answered once.
  */
 #include <stdio.h>
@@ -19,6 +20,7 @@
 #define N_STUDIES 2
 #define MAX_CALLS 400
 #define MAX_OFFERS 4000
+#define MAX_TRIALS 1000
 static const char *const names[N_STUDIES] = {"one", "two"};
 
 enum kind { ASK, TELL, REPORT, HEARTBEAT, ENQUEUE, CHANGE };
@@ -45,12 +47,19 @@ struct held {
     int32_t last_step; /* acknowledged report, -1: none */
 };
 
+/* Somebody who reads what changed, and keeps the cursor over restarts. */
+struct follower {
+    int64_t cursor;
+    struct trial_view seen[MAX_TRIALS];
+};
+
 struct model {
     struct world world;
     uint64_t random;
     size_t n_pending, n_held;
     struct pending *pending[MAX_CALLS];
     struct held held[MAX_OFFERS];
+    struct follower followers[N_STUDIES];
     int64_t max_trials[N_STUDIES]; /* the highest so far */
     int n_requests, n_restarts, n_answered, n_failed;
 };
@@ -246,6 +255,36 @@ static void check_trial(const struct row_trial *row, const struct trial_view *vi
         assert_memory_equal(view->params, row->params, 3 * sizeof(double));
 }
 
+/* One page; false where there is no more. */
+static bool follow(struct model *model, int index)
+{
+    struct follower *follower = &model->followers[index];
+    struct study *study = study_of(model, index);
+    int64_t numbers[3], next;
+    size_t n = study_list_changed(study, follower->cursor, ~0u, 1 + draw(model, 3), numbers, &next);
+    assert_true(n ? next > follower->cursor : next >= follower->cursor);
+    for (size_t i = 0; i < n; i++)
+        follower->seen[numbers[i]] = world_view(study, numbers[i]);
+    follower->cursor = next;
+    return n;
+}
+
+static void check_follower(struct model *model, int index)
+{
+    struct study *study = study_of(model, index);
+    while (follow(model, index))
+        ;
+    for (int64_t number = 0; number < MAX_TRIALS; number++) {
+        const struct trial_view *seen = &model->followers[index].seen[number];
+        struct trial_view view;
+        if (study_get_trial(study, number, &view) < 0)
+            continue;
+        assert_int_equal(view.trial_id, seen->trial_id);
+        assert_int_equal(view.state, seen->state);
+        assert_int_equal(view.attempt, seen->attempt);
+    }
+}
+
 /* Foreign trials are known when somebody has looked, so this is for when all have been told. */
 static void check_study(struct model *model, int index)
 {
@@ -282,6 +321,8 @@ static void rest(struct model *model)
         check_held(model, &model->held[i]);
     for (int i = 0; i < N_STUDIES; i++)
         check_study(model, i);
+    for (int i = 0; i < N_STUDIES; i++)
+        check_follower(model, i);
 }
 
 /* ---- what happens around ---- */
@@ -383,7 +424,12 @@ static void disturb(struct model *model)
 
 static void act(struct model *model)
 {
-    switch (draw(model, 16)) {
+    int index = (int)draw(model, N_STUDIES);
+    switch (draw(model, 17)) {
+    case 16:
+        study_watch(study_of(model, index));
+        follow(model, index);
+        break;
     case 0:
     case 1:
     case 2:
