@@ -10,6 +10,7 @@
 
 #include "daemon/store/garbage.h"
 #include "daemon/store/known.h"
+#include "daemon/store/load.h"
 #include "daemon/store/sql_address.h"
 #include "daemon/store/store.h"
 
@@ -67,6 +68,9 @@ struct store {
     struct id_set refused; /* studies of which a finished record was refused: what is submitted before it is
                               delivered goes the same way */
     struct read_list reads, reads_finished;
+    struct store_find *find, *found; /* wanted, finished; at most one of them */
+    struct study_list found_studies;
+    struct known adopted; /* studies that appeared: the writer takes them over before it looks at a record */
     struct event *events, **events_end;
     int64_t epoch; /* the owner's, once wants_load is set */
     bool wants_load, is_loaded;
@@ -82,6 +86,9 @@ struct store {
 void store_post(struct store *store, enum event_kind kind, int exit_code, const char *text);
 /* It will never work: tells the loop, once, and ends both threads. */
 void store_fail(struct store *store, int exit_code, const char *why);
+/* Gives the sink a study's trials, and notes in `known` what the writer needs to know of them. */
+void store_emit(const struct store *store, void *study, struct known_study *known,
+                const struct trial_list *list);
 bool store_is_ending(struct store *store); /* failed, or closing with nothing queued or no time left */
 
 /* Thread functions. */

@@ -11,9 +11,15 @@
 #include "daemon/store/sql.h"
 #include "daemon/store/store.h"
 
+struct trial_list {
+    size_t n;
+    struct store_trial *trials; /* in ascending trial_id; what they point to is owned */
+};
+
 struct loaded_study {
     struct store_study study;  /* what it points to is owned */
     struct known_study *known; /* owned until somebody takes it and leaves NULL */
+    struct trial_list trials;  /* all of them, where they were read with the study */
 };
 
 struct study_list {
@@ -21,14 +27,11 @@ struct study_list {
     struct loaded_study *studies; /* in ascending study_id */
     struct garbage_list garbage;  /* what studies leave that are being deleted, or that others deleted */
 };
-/* All studies but those that are being deleted. Check sql->status. */
-void load_studies(struct sql *sql, struct study_list *list);
+/* All studies but those that are being deleted; or of those with these `ids` ("1,2,3"), where not NULL, and
+ * then `garbage` is of no use. Check sql->status. */
+void load_studies(struct sql *sql, const char *ids, struct study_list *list);
 void study_list_deinit(struct study_list *list);
 
-struct trial_list {
-    size_t n;
-    struct store_trial *trials; /* in ascending trial_id; what they point to is owned */
-};
 /* The study's trials whose id fulfils `condition` ("> 17", "IN (1,2)"), the first `limit` of them, appended
  * to `list`. Check sql->status; the list is sound either way. */
 void load_trials(struct sql *sql, const struct known_study *study, const char *condition, size_t limit,

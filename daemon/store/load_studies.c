@@ -8,10 +8,11 @@
 #include "proto/log.h"
 #include "proto/memory.h"
 
-static void read_names(struct sql *sql, struct study_list *list)
+static void read_names(struct sql *sql, const char *ids, struct study_list *list)
 {
     size_t capacity = 0;
-    sql_query(sql, "SELECT study_id, study_name FROM studies ORDER BY study_id");
+    sql_query(sql, "SELECT study_id, study_name FROM studies WHERE %s%s%s ORDER BY study_id",
+              ids ? "study_id IN (" : "1=1", ids ? ids : "", ids ? ")" : "");
     while (sql_next(sql)) {
         if (list->n == capacity) {
             capacity = capacity ? 2 * capacity : 16;
@@ -110,6 +111,7 @@ static void loaded_study_deinit(struct loaded_study *loaded)
     json_decref(loaded->study.space);
     json_decref(loaded->study.user_attrs);
     known_study_free(loaded->known);
+    trial_list_deinit(&loaded->trials);
 }
 
 static void drop_study(struct study_list *list, struct loaded_study *loaded)
@@ -186,10 +188,10 @@ static bool has_odd_directions(const struct store_study *study)
     return true;
 }
 
-void load_studies(struct sql *sql, struct study_list *list)
+void load_studies(struct sql *sql, const char *ids, struct study_list *list)
 {
     *list = (struct study_list){0};
-    read_names(sql, list);
+    read_names(sql, ids, list);
     read_directions(sql, list);
     read_system_attributes(sql, list);
     read_user_attributes(sql, list);

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* The reader thread: loads everything once, then answers cold reads, on a connection of its own. */
+/* The reader thread: loads everything once, then answers cold reads and looks for new studies, on a
+ * connection of its own. */
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "daemon/store/cold.h"
+#include "daemon/store/find.h"
 #include "daemon/store/inside.h"
 #include "daemon/store/load.h"
 #include "daemon/store/sql.h"
@@ -58,22 +60,6 @@ static bool recover(struct reader *reader)
 
 /* ---- loading ---- */
 
-static void emit(struct store *store, void *study, struct known_study *known, const struct trial_list *list)
-{
-    for (size_t i = 0; i < list->n; i++) {
-        const struct store_trial *trial = &list->trials[i];
-        known->last_trial_id = trial->trial_id;
-        if (trial->number < known->next_number) {
-            log_warning("trial left out, its number is not above those before it study_id=%lld trial_id=%lld "
-                        "number=%lld",
-                        (long long)known->study_id, (long long)trial->trial_id, (long long)trial->number);
-            continue;
-        }
-        known->next_number = trial->number + 1;
-        store->sink.trial(store->sink.user, study, trial);
-    }
-}
-
 /* False: the store ends. Chunks are handed on whole, so a lost connection costs one chunk. */
 static bool load_study_trials(struct reader *reader, void *study, struct known_study *known)
 {
@@ -85,7 +71,7 @@ static bool load_study_trials(struct reader *reader, void *study, struct known_s
         bool has_failed = reader->sql->status != SQL_OK;
         size_t n = list.n;
         if (!has_failed)
-            emit(reader->store, study, known, &list);
+            store_emit(reader->store, study, known, &list);
         trial_list_deinit(&list);
         if (store_is_ending(reader->store) || (has_failed && !recover(reader)))
             return false;
@@ -110,7 +96,8 @@ static bool load_all(struct reader *reader)
 {
     struct study_list list;
     reopen(reader);
-    for (load_studies(reader->sql, &list); reader->sql->status != SQL_OK; load_studies(reader->sql, &list)) {
+    for (load_studies(reader->sql, NULL, &list); reader->sql->status != SQL_OK;
+         load_studies(reader->sql, NULL, &list)) {
         study_list_deinit(&list);
         if (!recover(reader))
             return false;
@@ -124,15 +111,21 @@ static bool load_all(struct reader *reader)
     return goes_on;
 }
 
-/* ---- cold reads ---- */
+/* ---- while we serve ---- */
 
-/* An idle connection may have been closed by the server, so one more try on a new one. */
+/* An idle connection may have been closed by the server. */
+static void ready(struct reader *reader)
+{
+    if (!reader->sql || reader->sql->status == SQL_LOST || reader->sql->status == SQL_FATAL)
+        reopen(reader);
+    sql_forget(reader->sql);
+}
+
+/* One more try on a new connection. */
 static void serve_read(struct reader *reader, struct store_read *read)
 {
     for (int tries = 0; tries < 2; tries++) {
-        if (!reader->sql || reader->sql->status == SQL_LOST || reader->sql->status == SQL_FATAL)
-            reopen(reader);
-        sql_forget(reader->sql);
+        ready(reader);
         cold_read(reader->sql, read);
         if (reader->sql->status == SQL_OK)
             return;
@@ -141,6 +134,19 @@ static void serve_read(struct reader *reader, struct store_read *read)
     }
     read->error = -1;
     log_warning("cold read failed why=\"%s\"", reader->sql->error);
+}
+
+static void serve_find(struct reader *reader, struct store_find *find, struct study_list *list)
+{
+    for (int tries = 0; tries < 2; tries++) {
+        ready(reader);
+        find_studies(reader->sql, find, list);
+        if (reader->sql->status == SQL_OK)
+            return;
+        study_list_deinit(list);
+    }
+    find->error = -1;
+    log_warning("looking for new studies failed why=\"%s\"", reader->sql->error);
 }
 
 /* Takes a read, or does what has precedence. False: the thread ends. Called and left with the mutex held. */
@@ -167,6 +173,15 @@ static bool step(struct reader *reader)
         else
             store->reads_finished.first = read;
         store->reads_finished.last = read;
+        uv_async_send(&store->async);
+    } else if (store->find) {
+        struct study_list list;
+        uv_mutex_unlock(&store->mutex);
+        serve_find(reader, store->find, &list);
+        uv_mutex_lock(&store->mutex);
+        store->found = store->find;
+        store->find = NULL;
+        store->found_studies = list;
         uv_async_send(&store->async);
     } else {
         uv_cond_wait(&store->reader_wakes, &store->mutex);
@@ -198,6 +213,11 @@ void reader_main(void *argument)
     if (store->reads.first)
         store->reads_finished.last = store->reads.last;
     store->reads = (struct read_list){0};
+    if (store->find) {
+        store->find->error = -1;
+        store->found = store->find;
+        store->find = NULL;
+    }
     store->n_ended++;
     uv_mutex_unlock(&store->mutex);
     uv_async_send(&store->async);

@@ -9,6 +9,7 @@
 #include "daemon/store/batch.h"
 #include "daemon/store/cold.h"
 #include "daemon/store/inside.h"
+#include "proto/log.h"
 #include "proto/memory.h"
 #include "proto/require.h"
 
@@ -101,6 +102,23 @@ void store_fail(struct store *store, int exit_code, const char *why)
         store_post(store, EVENT_FAILED, exit_code, why);
 }
 
+void store_emit(const struct store *store, void *study, struct known_study *known,
+                const struct trial_list *list)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const struct store_trial *trial = &list->trials[i];
+        known->last_trial_id = trial->trial_id;
+        if (trial->number < known->next_number) {
+            log_warning("trial left out, its number is not above those before it study_id=%lld trial_id=%lld "
+                        "number=%lld",
+                        (long long)known->study_id, (long long)trial->trial_id, (long long)trial->number);
+            continue;
+        }
+        known->next_number = trial->number + 1;
+        store->sink.trial(store->sink.user, study, trial);
+    }
+}
+
 bool store_is_ending(struct store *store)
 {
     uv_mutex_lock(&store->mutex);
@@ -150,6 +168,30 @@ static void deliver_read(struct store_read *read)
     cold_free(trials, n);
 }
 
+/* A study that appeared. The writer knows it before the first record that concerns it. */
+static void deliver_study(struct store *store, struct loaded_study *loaded)
+{
+    const struct store_sink *sink = &store->sink;
+    loaded->study.epoch = store->epoch;
+    void *study = sink->study_begin(sink->user, &loaded->study);
+    if (!study)
+        return;
+    store_emit(store, study, loaded->known, &loaded->trials);
+    uv_mutex_lock(&store->mutex);
+    known_add(&store->adopted, loaded->known);
+    loaded->known = NULL;
+    uv_mutex_unlock(&store->mutex);
+    sink->study_end(sink->user, study);
+}
+
+static void deliver_found(struct store *store, struct store_find *find, struct study_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        deliver_study(store, &list->studies[i]);
+    study_list_deinit(list);
+    find->done(find);
+}
+
 /* Returns whether both threads have ended. */
 static bool deliver(struct store *store)
 {
@@ -157,11 +199,15 @@ static bool deliver(struct store *store)
     struct event *events = store->events;
     struct record_list finished = store->finished;
     struct read_list reads = store->reads_finished;
+    struct store_find *found = store->found;
+    struct study_list found_studies = store->found_studies;
     bool has_ended = store->n_ended == 2;
     store->events = NULL;
     store->events_end = &store->events;
     store->finished = (struct record_list){0};
     store->reads_finished = (struct read_list){0};
+    store->found = NULL;
+    store->found_studies = (struct study_list){0};
     id_set_clear(&store->refused);
     uv_mutex_unlock(&store->mutex);
 
@@ -176,6 +222,8 @@ static bool deliver(struct store *store)
         next = read->next;
         deliver_read(read);
     }
+    if (found)
+        deliver_found(store, found, &found_studies);
     return has_ended;
 }
 
@@ -185,6 +233,7 @@ static void close_cb(uv_handle_t *handle)
     void (*closed)(void *user) = store->closed;
     void *user = store->closed_user;
     known_deinit(&store->known);
+    known_deinit(&store->adopted);
     garbage_deinit(&store->garbage);
     uv_cond_destroy(&store->writer_wakes);
     uv_cond_destroy(&store->reader_wakes);
@@ -279,6 +328,20 @@ int store_read_trials(struct store *store, struct store_read *read)
         else
             store->reads.first = read;
         store->reads.last = read;
+        uv_cond_signal(&store->reader_wakes);
+    }
+    uv_mutex_unlock(&store->mutex);
+    return is_taken ? 0 : -1;
+}
+
+int store_find(struct store *store, struct store_find *find)
+{
+    find->error = 0;
+    uv_mutex_lock(&store->mutex);
+    require(!store->find && !store->found);
+    bool is_taken = store->is_serving && !store->is_away && !store->is_closing;
+    if (is_taken) {
+        store->find = find;
         uv_cond_signal(&store->reader_wakes);
     }
     uv_mutex_unlock(&store->mutex);

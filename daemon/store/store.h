@@ -78,11 +78,12 @@ struct store_trial {
     const struct report_point *points;
 };
 
-/* Called on the reader's thread while the loop thread stays away from what they build; pointers live for the
- * call. study_begin() returns what the following trials are given as `study`; trials come in ascending
- * number. */
+/* Called on the reader's thread while the loop thread stays away from what they build; for what store_find()
+ * brings, on the loop thread. Pointers live for the call. study_begin() returns what the following trials are
+ * given as `study`; trials come in ascending number. */
 struct store_sink {
     void *user;
+    /* What store_find() brings may be left out: NULL. */
     void *(*study_begin)(void *user, const struct store_study *study);
     void (*trial)(void *user, void *study, const struct store_trial *trial);
     void (*study_end)(void *user, void *study);
@@ -111,7 +112,7 @@ enum store_result {
                       */
     STORE_CONFLICT,  /* the row is no longer as memory has it (changed from outside); not applied; the row as
                         it is now stands in  `foreign`, nothing there where it is gone */
-    STORE_EXISTS,    /* CREATE_STUDY; not applied; a restart loads it */
+    STORE_EXISTS,    /* CREATE_STUDY; not applied; store_find() brings it */
     STORE_AWAY, /* not known to be applied, dropped; also all of this study's records behind one that failed
                  */
     STORE_REFUSED, /* the database refuses this record itself; not applied; `detail` says why */
@@ -217,6 +218,27 @@ struct store_read {
     struct store_read *next;
 };
 
+/* ---- which studies there are ---- */
+
+struct store_found {
+    int64_t study_id;
+    const char *name; /* borrowed until done */
+    const char *uid;  /* the same; "" where the database has none of ours */
+    bool is_wanted;   /* is to be read as if it were new */
+    bool is_gone;     /* result: deleted, or another study has its name or its id */
+};
+
+/* Owned by the caller until `done`. */
+struct store_find {
+    size_t n_known;
+    struct store_found *known;             /* in the order of their names; borrowed until done */
+    void (*done)(struct store_find *find); /* exactly once, never before store_find() returns */
+    void *user;
+    /* 0; or -1 where the store is away: nothing is known then. The sink has seen all other studies, and those
+     * that are wanted, right before `done`. */
+    int error;
+};
+
 /* ---- the store ---- */
 
 struct store_observer {
@@ -244,6 +266,8 @@ struct store;
 [[nodiscard]] int store_submit(struct store *store, struct store_record *record);
 /* 0, or -1 where the store is away. */
 [[nodiscard]] int store_read_trials(struct store *store, struct store_read *read);
+/* One at a time. 0, or -1 where the store is away. */
+[[nodiscard]] int store_find(struct store *store, struct store_find *find);
 /* Writes what is queued (for at most `grace_ms`, what is left comes back as STORE_AWAY), ends the threads,
  * gives up the lock, frees; `closed` comes last. No call after it. */
 void store_close(struct store *store, int grace_ms, void (*closed)(void *user), void *user);

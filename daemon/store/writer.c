@@ -298,6 +298,14 @@ static bool commit(struct writer *writer, struct item *items, size_t n)
 
 /* ---- queue ---- */
 
+/* Under the mutex. */
+static void adopt_studies(struct store *store)
+{
+    for (size_t i = 0; i < store->adopted.n; i++)
+        known_add(&store->known, store->adopted.studies[i]);
+    store->adopted.n = 0;
+}
+
 /* Waits for records, but not for ever. */
 static size_t take(struct writer *writer, struct item *items)
 {
@@ -311,6 +319,7 @@ static size_t take(struct writer *writer, struct item *items)
         uv_cond_timedwait(&store->writer_wakes, &store->mutex, (uint64_t)PING_MS * 1000000);
     else if (may_wait && !store->queue.first && store->garbage.n == 0)
         uv_cond_wait(&store->writer_wakes, &store->mutex);
+    adopt_studies(store);
     while (store->queue.first && n < MAX_BATCH_RECORDS && bytes < MAX_BATCH_BYTES) {
         items[n] = (struct item){.record = record_list_pop(&store->queue)};
         bytes += items[n++].record->size_bytes;
