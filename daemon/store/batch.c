@@ -150,6 +150,31 @@ static void lock_studies(struct batch *batch)
     }
 }
 
+/* Where ids are given away again another study may have this one's by now: its uid tells. Those that want a
+ * lock have been asked already. */
+static void check_uids(struct batch *batch)
+{
+    BUFFER_AUTO struct buffer ids = {0};
+    for (size_t i = 0; i < batch->n_studies; i++) {
+        struct batch_study *study = &batch->studies[i];
+        if (!study->has_row || study->wants_lock)
+            continue;
+        study->is_gone = true;
+        buffer_printf(&ids, "%s%lld", ids.size ? "," : "", (long long)study->known->study_id);
+    }
+    if (!ids.size)
+        return;
+    sql_query(batch->sql,
+              "SELECT study_id, value_json FROM study_system_attributes WHERE `key` = 'studyd:uid' AND "
+              "study_id IN (%s)",
+              buffer_text(&ids));
+    while (sql_next(batch->sql)) {
+        struct batch_study *study = study_of_row(batch);
+        const char *uid = sql_text(batch->sql, 1);
+        study->is_gone &= !uid || !strstr(uid, study->uid);
+    }
+}
+
 static int64_t changed_trial(const struct store_record *record)
 {
     switch (record->change) {
@@ -204,6 +229,15 @@ static void read_strangers(struct batch *batch, struct batch_study *study, struc
     }
 }
 
+static void fail_gone(struct batch *batch)
+{
+    for (size_t i = 0; i < batch->n; i++) {
+        const struct batch_study *study = batch_study_of(batch, batch->records[i]);
+        if (study && study->is_gone && !study->is_held)
+            fail_record(batch->records[i], STORE_CONFLICT, "the study is gone");
+    }
+}
+
 /* A new trial's number is right only if it is the next one. */
 static void number_trials(struct batch *batch, struct batch_study *study)
 {
@@ -212,13 +246,10 @@ static void number_trials(struct batch *batch, struct batch_study *study)
         read_strangers(batch, study, &strangers);
     for (size_t i = 0; i < batch->n; i++) {
         struct store_record *record = batch->records[i];
-        if (batch_study_of(batch, record) != study || study->is_held)
+        if (batch_study_of(batch, record) != study || study->is_held || study->is_gone ||
+            record->change != STORE_CREATE_TRIAL)
             continue;
-        if (study->is_gone) {
-            fail_record(record, STORE_CONFLICT, "the study is gone");
-        } else if (record->change != STORE_CREATE_TRIAL) {
-            continue;
-        } else if (record->trial.number == study->next_number) {
+        if (record->trial.number == study->next_number) {
             study->next_number++;
         } else {
             fail_record(record, STORE_STRANGERS, "somebody else added trials");
@@ -259,7 +290,7 @@ static void read_conflict(struct batch *batch, struct store_record *record)
 {
     char condition[64];
     struct trial_list list = {0};
-    snprintf(condition, sizeof condition, "= %lld", (long long)record->trial.trial_id);
+    snprintf(condition, sizeof condition, "= %lld", (long long)changed_trial(record));
     load_trials(batch->sql, batch_study_of(batch, record)->known, condition, 1, &list);
     fail_record(record, STORE_CONFLICT, list.n ? "the trial was changed from outside" : "the trial is gone");
     give_foreign(record, &list);
@@ -281,6 +312,24 @@ static enum batch_outcome outcome_of(const struct sql *sql)
     return BATCH_LOST;
 }
 
+/* Was it refused because what it belongs to was deleted? (Optuna's tables have foreign keys.) */
+static bool is_orphan(struct batch *batch, const struct store_record *record)
+{
+    int64_t trial_id = changed_trial(record);
+    int64_t n = 0;
+    if (record->change == STORE_CREATE_STUDY)
+        return false;
+    if (trial_id)
+        sql_query(batch->sql, "SELECT COUNT(*) FROM trials WHERE trial_id = %lld AND study_id = %lld",
+                  (long long)trial_id, (long long)record->study_id);
+    else
+        sql_query(batch->sql, "SELECT COUNT(*) FROM studies WHERE study_id = %lld",
+                  (long long)record->study_id);
+    while (sql_next(batch->sql))
+        n = sql_int(batch->sql, 0);
+    return batch->sql->status == SQL_OK && n == 0;
+}
+
 /* The transaction is not to be committed. */
 static enum batch_outcome give_up(struct batch *batch)
 {
@@ -293,9 +342,11 @@ static enum batch_outcome give_up(struct batch *batch)
     if (outcome != BATCH_SPLIT || batch->n > 1)
         return outcome;
     struct store_record *record = batch->records[0];
-    if (!batch->has_conflict) {
-        fail_record(record, STORE_REFUSED, sql->error);
-        return BATCH_DONE;
+    char why[SQL_ERROR_SIZE];
+    snprintf(why, sizeof why, "%s", sql->error);
+    if (!batch->has_conflict && !is_orphan(batch, record)) {
+        fail_record(record, STORE_REFUSED, why);
+        return outcome_of(sql);
     }
     read_conflict(batch, record);
     return outcome_of(sql);
@@ -304,8 +355,11 @@ static enum batch_outcome give_up(struct batch *batch)
 static void write_all(struct batch *batch)
 {
     lock_studies(batch);
+    if (batch->sql->driver->reuses_ids)
+        check_uids(batch);
     if (batch->is_careful)
         lock_trials(batch);
+    fail_gone(batch);
     for (size_t i = 0; i < batch->n_studies; i++)
         if (batch->studies[i].wants_lock)
             number_trials(batch, &batch->studies[i]);

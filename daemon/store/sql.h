@@ -60,6 +60,7 @@ struct sql_driver {
     const char *new_value; /* printf with a column's name: what the INSERT would have stored there */
     bool has_fraction;     /* of a second, in its times */
     bool needs_ping;       /* a session that is silent for some seconds is closed */
+    bool reuses_ids;       /* of studies and trials that were deleted */
 
     struct sql *(*open)(const struct sql_address *address, enum sql_role role);
     void (*close)(struct sql *sql);

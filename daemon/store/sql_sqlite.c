@@ -235,6 +235,7 @@ const struct sql_driver sql_sqlite = {
     .upsert = " ON CONFLICT(%s) DO UPDATE SET ",
     .new_value = "excluded.%s",
     .has_fraction = true,
+    .reuses_ids = true,
     .open = open_sqlite,
     .close = close_sqlite,
     .run = run,

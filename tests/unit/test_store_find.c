@@ -15,6 +15,7 @@
 #define OTHER_UID "ffffffffffffffffffffffffffffffff"
 
 static const double params[] = {0.5, 3, 1};
+static const double half = 0.5;
 
 static int64_t create_study(struct harness *harness, const char *name, const char *uid)
 {
@@ -46,6 +47,16 @@ static void optuna_study(struct harness *harness, int64_t study_id, int64_t tria
                 "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES (%lld, 0, 0.25, "
                 "'FINITE')",
                 trial);
+}
+
+/* As Optuna deletes all of them. */
+static void optuna_delete(struct harness *harness)
+{
+    static const char *const tables[] = {
+        "trial_intermediate_values", "trial_params", "trial_values", "trials", "study_directions",
+        "study_system_attributes",   "studies"};
+    for (size_t i = 0; i < sizeof tables / sizeof *tables; i++)
+        harness_sql(harness, "DELETE FROM %s", tables[i]);
 }
 
 static void found(struct store_find *find)
@@ -116,6 +127,62 @@ static void test_gone(void **state)
     assert_int_equal(json_object_size(harness->loaded), 0);
 }
 
+/* Changes of a study that Optuna has deleted are conflicts without a row, not refusals that take what stands
+ * behind them along. */
+static void test_change_of_deleted(void **state)
+{
+    struct harness *harness = *state;
+    struct report_point point = {1, 0.5};
+    harness_open(harness);
+    int64_t study_id = create_study(harness, "s", TEST_UID);
+    int64_t trial_id = create_trial(harness, study_id, 0);
+    optuna_delete(harness);
+    struct store_record report = record_of(STORE_REPORT, study_id, 20);
+    report.report.trial_id = trial_id;
+    report.report.n_points = 1;
+    report.report.points = &point;
+    struct store_record change = record_of(STORE_CHANGE_STUDY, study_id, 21);
+    change.study.state = "paused";
+    change.study.spec_json = TEST_SPEC;
+    struct store_record tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half);
+    harness_do_all(harness, (struct store_record *[]){&report, &change, &tell}, 3);
+    assert_int_equal(report.result, STORE_CONFLICT);
+    assert_int_equal(change.result, STORE_CONFLICT);
+    assert_int_equal(tell.result, STORE_CONFLICT);
+}
+
+/* The deleted study's ids, and its trials', are another one's by now: no change reaches that. */
+static void test_change_of_reused(void **state)
+{
+    struct harness *harness = *state;
+    struct report_point point = {1, 0.5};
+    harness_open(harness);
+    int64_t study_id = create_study(harness, "s", TEST_UID);
+    int64_t trial_id = create_trial(harness, study_id, 0);
+    optuna_delete(harness);
+    optuna_study(harness, study_id, trial_id, "s");
+    harness_sql(harness, "UPDATE trials SET state='RUNNING'");
+    harness_sql(harness, "DELETE FROM trial_values");
+    struct store_record report = record_of(STORE_REPORT, study_id, 20);
+    report.report.trial_id = trial_id;
+    report.report.n_points = 1;
+    report.report.points = &point;
+    struct store_record change = record_of(STORE_CHANGE_STUDY, study_id, 21);
+    change.study.state = "paused";
+    change.study.spec_json = TEST_SPEC;
+    struct store_record tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half);
+    struct store_record removal = record_of(STORE_DELETE_STUDY, study_id, 99);
+    struct store_record *const records[] = {&report, &change, &tell, &removal};
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(harness_do(harness, records[i]), STORE_CONFLICT);
+    assert_string_equal(harness_value(harness, "SELECT state FROM trials"), "RUNNING");
+    assert_string_equal(harness_value(harness, "SELECT study_name FROM studies"), "s");
+    static const char *const tables[] = {"trial_intermediate_values", "trial_values",
+                                         "study_system_attributes"};
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM %s", tables[i]), "0");
+}
+
 /* A look that is under way when the store closes is answered; none is taken afterwards. */
 static void test_close(void **state)
 {
@@ -131,9 +198,8 @@ static void test_close(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_new_study),
-        ON_BOTH(test_gone),
-        ON_BOTH(test_close),
+        ON_BOTH(test_new_study),          ON_BOTH(test_gone),  ON_BOTH(test_change_of_deleted),
+        ON_SQLITE(test_change_of_reused), ON_BOTH(test_close),
     };
     harness_choose_tests();
     return cmocka_run_group_tests(tests, NULL, NULL);
