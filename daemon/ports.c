@@ -59,6 +59,13 @@ static int read_trials(void *user, struct store_read *read)
     return ports->store ? store_read_trials(ports->store, read) : -1;
 }
 
+static int find_studies(void *user, struct store_find *find)
+{
+    struct ports *ports = user;
+
+    return ports->store ? store_find(ports->store, find) : -1;
+}
+
 static void sample(void *user, struct sampler_job *job)
 {
     struct ports *ports = user;
@@ -106,6 +113,7 @@ struct study_ports ports_for_studies(struct ports *ports)
                                 .random_bytes = random_bytes,
                                 .submit = submit,
                                 .read = read_trials,
+                                .find = find_studies,
                                 .sample = sample,
                                 .wake = wake};
 }

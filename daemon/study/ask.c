@@ -20,6 +20,7 @@
 #include "daemon/study/lifecycle.h"
 #include "daemon/study/outcome.h"
 #include "daemon/study/params.h"
+#include "daemon/study/seek.h"
 #include "proto/memory.h"
 
 struct ask {
@@ -39,7 +40,7 @@ struct ask {
     bool has_key;
     struct requests *requests; /* where it is under way; or NULL */
     uint32_t request;
-    struct waiter waiter; /* before the gate of the same request */
+    struct waiter waiter; /* before the gate of the same request, or of a study that is read anew */
     size_t n_drafts;      /* on their way */
     size_t n_offers;
     struct ask_offer *offers; /* owned, room for `count` at least */
@@ -355,7 +356,8 @@ void asks_serve(struct study *study)
         } else if (study->has_stored_spec) {
             give(ask, study);
         } else {
-            control_store_spec(study);
+            if (!seek_again(study) && control_has_space(study))
+                control_store_spec(study);
             return;
         }
     }
@@ -369,7 +371,8 @@ static struct study *choose_study(const struct ask *ask)
     struct study *chosen = NULL;
     for (size_t i = 0; i < ask->studies->n_studies; i++) {
         struct study *study = ask->studies->by_name[i];
-        if (study->state != STUDY_RUNNING || !study->is_usable || !fits(ask, study) || !has_supply(study))
+        if (study->state != STUDY_RUNNING || !study->is_usable || !control_has_space(study) ||
+            !fits(ask, study) || !has_supply(study))
             continue;
         int64_t n_running = study->counts[TRIAL_RUNNING] + (int64_t)study->n_drafts;
         if (!chosen || n_running < chosen->counts[TRIAL_RUNNING] + (int64_t)chosen->n_drafts)
@@ -415,6 +418,14 @@ static void begin_waiting(struct ask *ask)
     }
 }
 
+static void wait_at(struct ask *ask, struct gate *gate)
+{
+    int64_t limit_ms = studies_now_ms(ask->studies) + ANSWER_LIMIT_MS;
+    gate_wait(gate, &ask->waiter);
+    if (!timer_is_set(&ask->timer))
+        timer_set(&ask->studies->timers, &ask->timer, ask->until_ms > limit_ms ? ask->until_ms : limit_ms);
+}
+
 /* The trials that this request has brought and still holds, from their rows. */
 static void add_offers_again(struct ask *ask, struct study *study, uint32_t index)
 {
@@ -444,9 +455,7 @@ static bool is_known(struct ask *ask, struct study *study, struct requests *requ
                     "this request_id was used with another body; give each new request an id of its own");
         ask_answer(ask);
     } else if (requests->items[index].gate) {
-        int64_t limit_ms = studies_now_ms(ask->studies) + ANSWER_LIMIT_MS;
-        gate_wait(requests->items[index].gate, &ask->waiter);
-        timer_set(&ask->studies->timers, &ask->timer, ask->until_ms > limit_ms ? ask->until_ms : limit_ms);
+        wait_at(ask, requests->items[index].gate);
     } else {
         if (study)
             add_offers_again(ask, study, index);
@@ -484,8 +493,11 @@ static void ask_begin(void *owner)
         ask_answer(ask);
     } else if (ask->has_key && is_repeated(ask)) {
         return;
-    } else if (studies_check_open(ask->studies, &ask->call->problem) < 0 ||
-               (ask->study && control_check_usable(ask->study, &ask->call->problem) < 0)) {
+    } else if (studies_check_open(ask->studies, &ask->call->problem) < 0) {
+        ask_answer(ask);
+    } else if (ask->study && seek_again(ask->study)) {
+        wait_at(ask, &ask->study->gate);
+    } else if (ask->study && control_check_usable(ask->study, &ask->call->problem) < 0) {
         ask_answer(ask);
     } else {
         if (ask->has_key)

@@ -38,6 +38,7 @@ static void change_done(struct store_record *record)
     struct study *study = change->study;
     struct studies *studies = study->studies;
     unlink_from(study, change);
+    study->has_row |= record->result == STORE_DONE && record->change != STORE_LOOK;
     if (record->result != STORE_CONFLICT && !study->is_deleted)
         foreign_take_in_all(study, record->foreign, record->n_foreign);
     change->settled(change->owner);

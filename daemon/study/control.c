@@ -18,6 +18,7 @@
 #include "daemon/study/ask.h"
 #include "daemon/study/draft.h"
 #include "daemon/study/op.h"
+#include "daemon/study/seek.h"
 #include "proto/log.h"
 #include "proto/memory.h"
 
@@ -95,12 +96,17 @@ static bool is_used_up(const struct study *study, int64_t max_trials, double max
     return max_trials >= 0 && study->trials.n_numbers >= max_trials && !n_at[STAGE_ENQUEUED];
 }
 
+bool control_has_space(const struct study *study)
+{
+    return study->has_stored_spec || study->spec->space->n_params > 0;
+}
+
 int control_check_usable(const struct study *study, struct problem *problem)
 {
     if (!study->is_usable)
         return problem_set(problem, PROBLEM_NO_SPACE, "", "nothing can be sampled in study \"%s\": %s",
                            study->name, study->reason);
-    if (!study->has_stored_spec && study->spec->space->n_params == 0)
+    if (!control_has_space(study))
         return problem_set(
             problem, PROBLEM_NO_SPACE, "",
             "study \"%s\" was made by Optuna and has no trial that shows its search space; attach a spec "
@@ -151,18 +157,20 @@ static void set_state(struct study *study, enum study_state state, const char *r
     study_mark(study);
 }
 
-void control_vanished(struct study *study)
+void control_vanished(struct study *study, const char *why)
 {
     if (study->is_deleted)
         return;
-    study->is_deleted = true;
+    study_bury(study);
     studies_remove(study->studies, study);
     struct problem problem = {0};
     problem_set(&problem, PROBLEM_NOT_FOUND, "", "study \"%s\" was deleted", study->name);
     asks_fail(study, &problem);
     drafts_drop(study);
     asks_answer_all(study->studies);
-    log_info("study deleted study=\"%s\"", study->name);
+    if (study->is_stale)
+        seek_end_reading(study);
+    log_info("study deleted study=\"%s\" reason=\"%s\"", study->name, why);
 }
 
 /* The common end of a change of a study. */
@@ -173,7 +181,7 @@ static void end_change(struct op *op)
         op->study_call->study = study->is_deleted ? NULL : study;
     }
     if (op->change.record.result == STORE_CONFLICT)
-        control_vanished(study);
+        control_vanished(study, "another program deleted it");
     if (change_is_done(&op->change) || op->change.record.change == STORE_DELETE_STUDY)
         op_answer(op);
     else
@@ -248,11 +256,15 @@ static int choose_state(struct op *op)
 }
 
 /* The spec as it will be, for the database. One that cannot be read, or has no parameters yet, is not in
- * memory: it must not be written over. 0, or -1 where it was answered. */
+ * memory: it must not be written over. 0, or -1 where it was answered or waits. */
 static int put_spec_json(struct op *op)
 {
     if (!op->wanted.has_max_trials && !op->wanted.has_max_seconds)
         return 0;
+    if (seek_again(op->study)) {
+        op_wait(op, &op->study->gate);
+        return -1;
+    }
     if (control_check_usable(op->study, op->problem) < 0) {
         op_answer(op);
         return -1;
@@ -321,7 +333,7 @@ static void delete_settled(void *owner)
 {
     struct op *op = owner;
     if (change_is_done(&op->change))
-        control_vanished(op->study);
+        control_vanished(op->study, "by request");
     else if (op->change.record.result != STORE_CONFLICT)
         op_fail_change(op, &op->change);
     end_change(op);

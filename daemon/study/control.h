@@ -13,6 +13,8 @@ void control_init_timer(struct study *study);
 void control_set_clock(struct study *study);
 /* Does max_seconds leave time to start another trial? */
 bool control_is_in_time(const struct study *study);
+/* Are there parameters to sample? Not where Optuna has just made the study. */
+bool control_has_space(const struct study *study);
 /* 0, or -1 with `problem` where nothing can be sampled in this study. */
 [[nodiscard]] int control_check_usable(const struct study *study, struct problem *problem);
 /* Finishes the study where its budgets are used up and nothing is open. Called at the end of a turn. */
@@ -20,8 +22,9 @@ void control_check_finished(struct study *study);
 /* Stores the derived spec of a study that Optuna made, before anything is sampled from it. Shuts the study's
  * gate; nothing happens where it is shut already, or the store takes no change. */
 void control_store_spec(struct study *study);
-/* The study is no longer in the database: nothing of it can be reached any more. */
-void control_vanished(struct study *study);
+/* The study is no longer in the database, as the log says with `why`: nothing of it can be reached any more.
+ */
+void control_vanished(struct study *study, const char *why);
 /* What a study stores of its spec. Free it. */
 char *control_spec_json(const struct spec *spec);
 /* For an op that changes a study: the state and reason as they are; shuts the gate. 0, or -1 where it was

@@ -6,8 +6,10 @@
 #include "daemon/pruner/pruner.h"
 #include "daemon/sampler/sampler.h"
 #include "daemon/study/control.h"
+#include "daemon/study/create.h"
 #include "daemon/study/op.h"
 #include "daemon/study/respace.h"
+#include "daemon/study/seek.h"
 #include "proto/log.h"
 #include "proto/memory.h"
 
@@ -24,6 +26,11 @@ static struct naming *naming_find(const struct studies *studies, const char *nam
     while (naming && strcmp(naming->name, name) != 0)
         naming = naming->next;
     return naming;
+}
+
+bool create_is_under_way(const struct studies *studies, const char *name)
+{
+    return naming_find(studies, name) != NULL;
 }
 
 static void naming_begin(struct studies *studies, const char *name)
@@ -50,6 +57,21 @@ static void naming_end(struct studies *studies, const char *name)
 
 /* ---- new ---- */
 
+/* Optuna has made the name beside us: when the study is here the op begins again, and meets it. */
+static void wait_for_existing(struct op *op)
+{
+    struct studies *studies = op->studies;
+    op->spec = op->study->spec;
+    op->study->spec = NULL;
+    op->study = NULL;
+    free(op->spec_json);
+    op->spec_json = NULL;
+    if (!studies->seek_gate.is_shut)
+        gate_shut(&studies->seek_gate);
+    studies->is_sought = true;
+    op_wait(op, &studies->seek_gate);
+}
+
 static void create_settled(void *owner)
 {
     struct op *op = owner;
@@ -58,6 +80,7 @@ static void create_settled(void *owner)
     enum store_result result = op->change.record.result;
     if (result == STORE_DONE) {
         study->study_id = op->change.record.study_id;
+        study->has_row = true;
         studies_add(studies, study);
         log_info("study created study=\"%s\" uid=%s", study->name, study->uid);
         if (!op->answer.is_given) {
@@ -65,17 +88,17 @@ static void create_settled(void *owner)
             op->study_call->was_created = true;
         }
         op_answer(op);
-    } else if (result == STORE_EXISTS) {
-        op_fail(op, PROBLEM_EXISTS, "name",
-                "Optuna has created a study \"%s\" since studyd started; restart studyd to load it",
-                study->name);
-    } else {
+    } else if (result != STORE_EXISTS) {
         op_fail_change(op, &op->change);
     }
     gate_open(&study->gate);
     naming_end(studies, study->name);
-    study->is_deleted = result != STORE_DONE; /* nobody knows it: it goes with its change */
+    if (result != STORE_DONE)
+        study_bury(study); /* nobody knows it: it goes with its change */
+    bool is_waited_for = result == STORE_EXISTS && !op->answer.is_given;
     op_settle(op);
+    if (is_waited_for)
+        wait_for_existing(op);
 }
 
 static void create(struct op *op)
@@ -134,7 +157,7 @@ static void attach_settled(void *owner)
             op->study_call->study = study;
         op_answer(op);
     } else if (op->change.record.result == STORE_CONFLICT) {
-        control_vanished(study);
+        control_vanished(study, "another program deleted it");
         op_fail_change(op, &op->change);
     } else {
         op_fail_change(op, &op->change);
@@ -172,6 +195,8 @@ static void meet_existing(struct op *op, struct study *study)
         op_fail(op, PROBLEM_EXISTS, key, "study \"%s\" exists with another \"%s\"", name, key);
     } else if (studies_check_open(op->studies, op->problem) < 0) {
         op_answer(op);
+    } else if (seek_again(study)) {
+        op_wait(op, &study->gate);
     } else {
         attach(op, study);
     }

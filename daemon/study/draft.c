@@ -275,7 +275,7 @@ static void settle_conflict(struct draft *draft)
     struct study *study = draft->study;
     struct problem problem = {0};
     if (brings_number(draft)) {
-        control_vanished(study);
+        control_vanished(study, "another program deleted it");
         change_set_problem(&draft->change, &problem);
         settle(draft, DRAFT_FAILED, &problem);
         return;

@@ -7,6 +7,7 @@
 #include "daemon/study/op.h"
 #include "daemon/study/outcome.h"
 #include "daemon/study/params.h"
+#include "daemon/study/seek.h"
 #include "proto/memory.h"
 
 static bool has_key(const struct op *op)
@@ -55,7 +56,11 @@ static bool is_repeated(struct op *op)
 static int check(struct op *op)
 {
     struct study *study = op->study;
-    if (studies_check_open(op->studies, op->problem) < 0 || control_check_usable(study, op->problem) < 0) {
+    if (studies_check_open(op->studies, op->problem) < 0) {
+        op_answer(op);
+    } else if (seek_again(study)) {
+        op_wait(op, &study->gate);
+    } else if (control_check_usable(study, op->problem) < 0) {
         op_answer(op);
     } else if (study->state == STUDY_STOPPED ||
                (study->state == STUDY_FINISHED && drafts_have_number(study))) {

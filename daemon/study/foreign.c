@@ -90,9 +90,10 @@ static bool is_awaited(const struct study *study)
 static void look(void *owner)
 {
     struct study *study = owner;
-    if (study->is_deleted || !is_awaited(study))
+    if (study->is_deleted || study->is_stale || !is_awaited(study))
         return;
     study->is_watched = false;
+    study->studies->is_sought = true; /* it may be gone altogether */
     struct look *look = memory_new(sizeof *look);
     struct store_record *record = &look->change.record;
     look->trial_ids = memory_array((size_t)study->n_at_stage[STAGE_FOREIGN] + 1, sizeof *look->trial_ids);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Filling memory with what the database holds. Runs on the store's reader thread while the loop thread stays
- * away.
+ * away; for studies that appear while we serve, on the loop thread.
  *
  * Finished trials enter the history in the order in which they finished (those of Optuna, which have no
  * order, first), and the list of changes likewise. What has no seq of its own there, or a newer one that its
@@ -23,6 +23,7 @@
 #include "daemon/study/lifecycle.h"
 #include "daemon/study/respace.h"
 #include "daemon/study/row.h"
+#include "daemon/study/seek.h"
 #include "proto/json_read.h"
 #include "proto/log.h"
 #include "proto/memory.h"
@@ -41,6 +42,7 @@ struct finished {
 /* One study while it is loaded. */
 struct loading {
     struct study *study;
+    bool is_known; /* it was here before, and is filled anew */
     size_t n_finished, capacity;
     struct finished *finished; /* owned */
 };
@@ -65,16 +67,22 @@ static struct spec *read_spec(const struct store_study *row, struct problem *pro
     return NULL;
 }
 
-static struct study *make_study(struct studies *studies, const struct store_study *row)
+/* `known`: the study that is filled anew, or NULL. */
+static struct study *make_study(struct studies *studies, const struct store_study *row, struct study *known)
 {
     struct problem problem = {0};
     struct spec *spec = row->spec_json ? read_spec(row, &problem) : NULL;
     bool is_usable = spec || !row->spec_json;
     if (!spec)
         spec = spec_derive(row->name, row->n_directions, row->directions, row->space);
-    struct study *study = study_new(studies, row->name, spec);
+    struct study *study = known;
+    if (known)
+        study_empty(study, spec);
+    else
+        study = study_new(studies, row->name, spec);
     study->has_stored_spec = row->spec_json != NULL;
     study->is_usable = is_usable;
+    free(study->reason);
     study->reason = memory_strdup(row->reason);
     if (!is_usable) {
         char reason[700];
@@ -103,13 +111,21 @@ static int64_t last_seq(const struct store_study *row)
 
 static void *study_begin(void *user, const struct store_study *row)
 {
+    struct studies *studies = user;
+    struct study *known = studies->is_loaded ? studies_find(studies, row->name) : NULL;
+    if (studies->is_loaded && !seek_accepts(studies, row->name, known))
+        return NULL;
     struct loading *loading = memory_new(sizeof *loading);
-    struct study *study = make_study(user, row);
+    struct study *study = make_study(studies, row, known);
     loading->study = study;
+    loading->is_known = known;
     study->study_id = row->study_id;
-    memcpy(study->uid, row->uid, sizeof study->uid);
+    study->has_row = row->uid[0];
+    if (study->has_row)
+        memcpy(study->uid, row->uid, sizeof study->uid);
     study->state = read_state(row->state);
-    study->last_seq = last_seq(row);
+    if (study->last_seq < last_seq(row))
+        study->last_seq = last_seq(row);
     if (row->user_attrs)
         json_object_update(study->user_attrs, row->user_attrs);
     return loading;
@@ -171,6 +187,17 @@ static void list_changes(struct loading *loading)
     }
 }
 
+/* What waits for all studies may have waited for this one. */
+static void enter_late(const struct loading *loading)
+{
+    struct study *study = loading->study;
+    load_finish(study);
+    study_mark(study);
+    if (!loading->is_known)
+        log_info("study appeared study=\"%s\" trials=%lld reason=\"another program made it\"", study->name,
+                 (long long)study->trials.n_numbers);
+}
+
 static void study_end(void *user, void *opaque)
 {
     struct loading *loading = opaque;
@@ -182,7 +209,10 @@ static void study_end(void *user, void *opaque)
         trial_enter_history(study, loading->finished[i].trial, &loading->finished[i].entry);
     }
     list_changes(loading);
-    studies_add(user, study);
+    if (!loading->is_known)
+        studies_add(user, study);
+    if (study->studies->is_loaded)
+        enter_late(loading);
     free(loading->finished);
     free(loading);
 }
@@ -198,6 +228,7 @@ void load_finish(struct study *study)
         studies_random_hex(study->studies, study->uid, sizeof study->uid / 2);
     if (!study->has_stored_spec || !study->is_usable)
         spec_settle_derived(study->studies, study->spec);
+    study->read_ms = studies_now_ms(study->studies);
     lease_renew_all(study);
     control_set_clock(study);
 }

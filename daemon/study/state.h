@@ -28,6 +28,7 @@ struct ask;
 struct draft;
 struct naming;
 struct sampling;
+struct seeking;
 
 /* In order of arrival. */
 struct ask_list {
@@ -47,6 +48,7 @@ struct study {
     char *name;
     struct spec *spec;
     bool has_stored_spec;
+    bool has_row;   /* the database knows our uid of it */
     bool is_usable; /* false: its spec cannot be read or stored; `reason` says why. Nothing is given out */
     enum study_state state;
     char *reason;
@@ -85,6 +87,9 @@ struct study {
 
     struct timer look_timer;
     bool is_looking, is_watched;
+    int64_t read_ms;    /* when it was read from the database, wholly */
+    bool is_stale;      /* that was too long ago: its gate is shut until it is read anew */
+    bool is_being_read; /* by the look for studies that is under way */
 
     bool is_deleted;
     size_t n_refs; /* changes, jobs and reads under way, and a place among the dirty */
@@ -104,6 +109,14 @@ struct studies {
     struct requests requests; /* asks of all studies, while under way */
     uint64_t n_arrivals;
     struct naming *namings; /* names of studies that are being made */
+    /* Looking which studies there are. */
+    struct timer seek_timer;
+    int64_t sought_ms; /* the last time */
+    bool is_sought, is_loaded;
+    struct seeking *seeking; /* under way, or NULL */
+    struct gate seek_gate;   /* shut while somebody waits for the next look to end */
+    uint64_t n_removed;      /* studies, ever */
+    size_t n_dying;          /* deleted studies that still have something under way */
     struct answers answers;
     size_t n_open_calls;
     struct study *first_dirty;
@@ -112,6 +125,10 @@ struct studies {
 
 /* A study with nothing in it. Takes `spec`. */
 struct study *study_new(struct studies *studies, const char *name, struct spec *spec);
+/* As new, with another spec (which it takes); who waits for it goes on waiting. Nothing may be under way. */
+void study_empty(struct study *study, struct spec *spec);
+/* Nobody shall find it any more: it goes when nothing of it is under way. */
+void study_bury(struct study *study);
 /* Nothing of it may be under way. */
 void study_free(struct study *study);
 void study_ref(struct study *study);

@@ -10,6 +10,7 @@
 #include "daemon/study/foreign.h"
 #include "daemon/study/lease.h"
 #include "daemon/study/load.h"
+#include "daemon/study/seek.h"
 #include "proto/memory.h"
 #include "proto/require.h"
 
@@ -19,6 +20,7 @@ struct studies *studies_new(const struct study_ports *ports)
     studies->ports = *ports;
     studies->wake_ms = INT64_MAX;
     lease_init_pulse(studies);
+    seek_init_timer(studies);
     return studies;
 }
 
@@ -27,12 +29,13 @@ static void settle(struct studies *studies);
 void studies_free(struct studies *studies)
 {
     settle(studies);
-    require(studies->n_open_calls == 0 && !studies->namings);
+    require(studies->n_open_calls == 0 && !studies->namings && !studies->seeking);
     while (studies->n_studies)
         study_free(studies->by_name[--studies->n_studies]);
     requests_deinit(&studies->requests);
     workers_deinit(&studies->workers);
     timer_cancel(&studies->timers, &studies->pulse_timer);
+    timer_cancel(&studies->timers, &studies->seek_timer);
     timers_deinit(&studies->timers);
     free(studies->by_name);
     free(studies);
@@ -108,6 +111,7 @@ void studies_remove(struct studies *studies, struct study *study)
     require(at < studies->n_studies && studies->by_name[at] == study);
     memmove(&studies->by_name[at], &studies->by_name[at + 1],
             (--studies->n_studies - at) * sizeof *studies->by_name);
+    studies->n_removed++;
 }
 
 size_t studies_count(const struct studies *studies)
@@ -183,6 +187,7 @@ static void wish_for_wake(struct studies *studies)
 void studies_end_call(struct studies *studies)
 {
     settle(studies);
+    seek_watch(studies);
     wish_for_wake(studies);
 }
 
@@ -203,6 +208,8 @@ void studies_tick(struct studies *studies)
 
 void studies_loaded(struct studies *studies)
 {
+    studies->is_loaded = true;
+    studies->sought_ms = studies_now_ms(studies);
     for (size_t i = 0; i < studies->n_studies; i++) {
         load_finish(studies->by_name[i]);
         study_mark(studies->by_name[i]);
@@ -224,5 +231,6 @@ void studies_stop(struct studies *studies)
 {
     studies->is_stopping = true;
     asks_stop(studies);
+    seek_stop(studies);
     studies_end_turn(studies);
 }

@@ -41,23 +41,48 @@ static void forget_trials(struct study *study)
     trials_deinit(&study->trials);
 }
 
-void study_free(struct study *study)
+/* All that trials have left. */
+static void drop_trials(struct study *study)
 {
-    struct timers *timers = &study->studies->timers;
-    require(!study->first_change && !study->sampling && !study->waiting.first && study->n_drafts == 0);
-    timer_cancel(timers, &study->seconds_timer);
-    timer_cancel(timers, &study->sampler_timer);
-    timer_cancel(timers, &study->look_timer);
+    timer_cancel(&study->studies->timers, &study->sampler_timer);
     forget_trials(study);
     number_heap_deinit(&study->again);
     number_heap_deinit(&study->enqueued);
     changed_deinit(&study->changed);
     best_deinit(&study->best);
-    requests_deinit(&study->requests);
     history_free(study->history);
     sampler_free(study->sampler);
     spec_free(study->spec);
+}
+
+void study_empty(struct study *study, struct spec *spec)
+{
+    require(!study->first_change && !study->sampling && study->n_drafts == 0);
+    drop_trials(study);
+    memset(study->counts, 0, sizeof study->counts);
+    memset(study->n_at_stage, 0, sizeof study->n_at_stage);
+    study->n_open = 0;
+    study->sampler = NULL;
+    study->spec = spec;
+    study->history = history_new(spec->space->n_params, spec->n_directions);
+}
+
+void study_bury(struct study *study)
+{
+    study->is_deleted = true;
+    study->studies->n_dying++;
+}
+
+void study_free(struct study *study)
+{
+    struct timers *timers = &study->studies->timers;
+    require(!study->first_change && !study->sampling && !study->waiting.first && study->n_drafts == 0);
+    timer_cancel(timers, &study->seconds_timer);
+    timer_cancel(timers, &study->look_timer);
+    drop_trials(study);
+    requests_deinit(&study->requests);
     json_decref(study->user_attrs);
+    study->studies->n_dying -= study->is_deleted;
     free(study->open);
     free(study->reason);
     free(study->name);

@@ -41,6 +41,7 @@ struct study_ports {
     void (*random_bytes)(void *user, void *bytes, size_t size); /* unpredictable: leases, uids, seeds */
     int (*submit)(void *user, struct store_record *record);     /* as store_submit() */
     int (*read)(void *user, struct store_read *read);           /* as store_read_trials() */
+    int (*find)(void *user, struct store_find *find);           /* as store_find() */
     void (*sample)(void *user, struct sampler_job *job);
     void (*wake)(
         void *user,
@@ -88,6 +89,9 @@ const int64_t *study_counts(const struct study *study);
 size_t study_n_waiting_asks(const struct study *study);
 int64_t study_first_ask_us(const struct study *study); /* 0: nobody asked yet */
 
+/* Somebody asks for a study that is not here, or for all: those that Optuna has made meanwhile are here
+ * within 2 s. */
+void studies_seek(struct studies *studies);
 /* Somebody reads this study, not only once perhaps: what Optuna has done to it is looked for within 2 s. */
 void study_watch(struct study *study);
 

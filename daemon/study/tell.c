@@ -89,10 +89,12 @@ void tell_conflict(struct study *study, struct trial *trial, const struct store_
 {
     if (study->is_deleted)
         return;
-    if (record->n_foreign)
+    if (record->n_foreign) {
         foreign_take_in(study, &record->foreign[0]);
-    else
+    } else {
         trial_vanish(study, trial);
+        study->studies->is_sought = true; /* the study may be gone, too */
+    }
 }
 
 /* ---- the tell ---- */

@@ -338,3 +338,66 @@ void rows_finish_read(struct world *world)
     read->done(read);
     free(trials);
 }
+
+/* ---- loading, finding ---- */
+
+void rows_load_study(struct world *world, struct row_study *rows, const struct store_sink *sink)
+{
+    struct store_study study = {
+        .study_id = rows->study_id,
+        .name = rows->name,
+        .n_directions = rows->n_directions,
+        .spec_json = rows->spec_json,
+        .space = rows->space,
+        .state = rows->state,
+        .reason = rows->reason,
+        .seq = rows->seq,
+        .epoch = world->epoch,
+        .user_attrs = rows->user_attrs,
+    };
+    snprintf(study.uid, sizeof study.uid, "%s", rows->uid);
+    memcpy(study.directions, rows->directions, sizeof study.directions);
+    void *opaque = sink->study_begin(sink->user, &study);
+    for (size_t i = 0; opaque && i < rows->n_trials; i++) {
+        struct store_trial row = rows->trials[i]->row;
+        bool has_points = row.state == TRIAL_RUNNING && row.is_ours;
+        row.n_points = has_points ? row.n_points : 0;
+        if (row.state != TRIAL_WAITING)
+            row.fixed_params = NULL;
+        sink->trial(sink->user, opaque, &row);
+    }
+    if (!opaque)
+        return;
+    rows->n_known = rows->n_trials;
+    sink->study_end(sink->user, opaque);
+}
+
+static struct store_found *find_known(struct store_find *find, const char *name)
+{
+    for (size_t i = 0; i < find->n_known; i++) {
+        if (strcmp(find->known[i].name, name) == 0)
+            return &find->known[i];
+    }
+    return NULL;
+}
+
+void rows_finish_find(struct world *world)
+{
+    struct store_find *find = world->find;
+    struct store_sink sink = studies_sink(world->studies);
+    world->find = NULL;
+    world->n_finds++;
+    find->error = world->cannot_find ? -1 : 0;
+    for (size_t i = 0; i < find->n_known; i++)
+        find->known[i].is_gone = true;
+    for (struct row_study *rows = find->error ? NULL : world->rows; rows; rows = rows->next) {
+        struct store_found *known = find_known(find, rows->name);
+        bool is_same = known && known->study_id == rows->study_id &&
+                       (!known->uid[0] || strcmp(known->uid, rows->uid) == 0);
+        if (known)
+            known->is_gone = !is_same;
+        if (!known || (is_same && known->is_wanted))
+            rows_load_study(world, rows, &sink);
+    }
+    find->done(find);
+}

@@ -12,3 +12,7 @@ void rows_remove_study(struct world *world, struct row_study *rows);
 enum store_result rows_apply(struct world *world, struct store_record *record);
 /* Answers the first read. */
 void rows_finish_read(struct world *world);
+/* Gives the sink what the study holds. */
+void rows_load_study(struct world *world, struct row_study *rows, const struct store_sink *sink);
+/* Answers the look for studies that is under way. */
+void rows_finish_find(struct world *world);

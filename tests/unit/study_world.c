@@ -62,6 +62,17 @@ static int read_trials(void *user, struct store_read *read)
     return 0;
 }
 
+static int find_studies(void *user, struct store_find *find)
+{
+    struct world *world = user;
+    if (world->takes_nothing)
+        return -1;
+    assert_null(world->find); /* one at a time */
+    find->error = 0;
+    world->find = find;
+    return 0;
+}
+
 static void sample(void *user, struct sampler_job *job)
 {
     struct world *world = user;
@@ -148,6 +159,8 @@ bool world_step(struct world *world)
         job->done(job);
     } else if (world->reads && !world->is_held) {
         rows_finish_read(world);
+    } else if (world->find && !world->is_held) {
+        rows_finish_find(world);
     } else if (world->queue && !world->is_held) {
         commit_first(world);
     } else {
@@ -193,7 +206,8 @@ void world_find_store(struct world *world)
 
 static struct studies *make_studies(struct world *world)
 {
-    struct study_ports ports = {world, now_ms, wall_us, random_bytes, submit, read_trials, sample, wake};
+    struct study_ports ports = {world,       now_ms,       wall_us, random_bytes, submit,
+                                read_trials, find_studies, sample,  wake};
     return studies_new(&ports);
 }
 
@@ -207,7 +221,7 @@ void world_init(struct world *world)
 
 static void end_studies(struct world *world)
 {
-    world->is_held = world->takes_nothing = world->is_sampler_held = false;
+    world->is_held = world->takes_nothing = world->is_sampler_held = world->cannot_find = false;
     studies_stop(world->studies);
     world_run(world);
     assert_int_equal(studies_open_calls(world->studies), 0);
@@ -219,35 +233,6 @@ void world_deinit(struct world *world)
     end_studies(world);
     while (world->rows)
         rows_remove_study(world, world->rows);
-}
-
-static void load_study(struct store_sink *sink, struct row_study *rows, int64_t epoch)
-{
-    struct store_study study = {
-        .study_id = rows->study_id,
-        .name = rows->name,
-        .n_directions = rows->n_directions,
-        .spec_json = rows->spec_json,
-        .space = rows->space,
-        .state = rows->state,
-        .reason = rows->reason,
-        .seq = rows->seq,
-        .epoch = epoch,
-        .user_attrs = rows->user_attrs,
-    };
-    snprintf(study.uid, sizeof study.uid, "%s", rows->uid);
-    memcpy(study.directions, rows->directions, sizeof study.directions);
-    void *opaque = sink->study_begin(sink->user, &study);
-    for (size_t i = 0; i < rows->n_trials; i++) {
-        struct store_trial row = rows->trials[i]->row;
-        bool has_points = row.state == TRIAL_RUNNING && row.is_ours;
-        row.n_points = has_points ? row.n_points : 0;
-        if (row.state != TRIAL_WAITING)
-            row.fixed_params = NULL;
-        sink->trial(sink->user, opaque, &row);
-    }
-    rows->n_known = rows->n_trials;
-    sink->study_end(sink->user, opaque);
 }
 
 void world_restart(struct world *world)
@@ -262,7 +247,7 @@ void world_restart(struct world *world)
     struct store_sink sink = studies_sink(world->studies);
     world->epoch++;
     for (struct row_study *rows = world->rows; rows; rows = rows->next)
-        load_study(&sink, rows, world->epoch);
+        rows_load_study(world, rows, &sink);
     studies_loaded(world->studies);
 }
 
@@ -308,6 +293,11 @@ struct row_trial *world_optuna_trial(struct world *world, struct row_study *rows
         trial->params[i] = 1;
     trial->row.params = trial->params;
     return trial;
+}
+
+void world_optuna_delete(struct world *world, const char *name)
+{
+    rows_remove_study(world, world_rows(world, name));
 }
 
 void world_optuna_finish(struct row_trial *trial, enum trial_state state, double value)

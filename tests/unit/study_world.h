@@ -59,15 +59,17 @@ struct world {
     struct store_record *queue, **queue_end;
     size_t n_queued;
     struct store_read *reads;
+    struct store_find *find;
     struct sampler_job *jobs[32];
     size_t n_jobs;
     /* What the store does. */
     bool is_held;            /* it commits nothing for now */
-    bool takes_nothing;      /* submit and read give -1 */
+    bool takes_nothing;      /* submit, read and find give -1 */
+    bool cannot_find;        /* looks for studies fail */
     enum store_result fault; /* of the next n_faults records */
     size_t n_faults;
     bool is_sampler_held;
-    int64_t n_commits, n_looks, n_strangers;
+    int64_t n_commits, n_looks, n_strangers, n_finds;
 };
 
 void world_init(struct world *world);
@@ -96,6 +98,7 @@ struct row_trial *world_row(struct world *world, const char *study, int64_t numb
 /* What Optuna does beside us. A study without a spec; a trial in it, RUNNING or WAITING; a trial's end. */
 struct row_study *world_optuna_study(struct world *world, const char *name, const char *space);
 struct row_trial *world_optuna_trial(struct world *world, struct row_study *rows, enum trial_state state);
+void world_optuna_delete(struct world *world, const char *name);
 void world_optuna_finish(struct row_trial *trial, enum trial_state state, double value);
 
 /* Calls, with copies of their answers. */

@@ -99,16 +99,6 @@ static void test_create_twice(void **state)
     assert_int_equal(studies_count(world->studies), 1);
 }
 
-/* Optuna made the name beside us: 409 that says what to do. */
-static void test_optuna_has_name(void **state)
-{
-    struct world *world = *state;
-    struct test_call call;
-    world_optuna_study(world, "s", NULL);
-    assert_int_equal(create(world, &call, SPEC(""), true), PROBLEM_EXISTS);
-    assert_non_null(strstr(call.detail, "restart"));
-}
-
 /* Raising the budget of a finished study makes it run again; "running" without that is refused. */
 static void test_raise_budget(void **state)
 {
@@ -395,10 +385,20 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(test_create),           T(test_exists),         T(test_create_twice), T(test_optuna_has_name),
-        T(test_raise_budget),     T(test_lower_budget),   T(test_change_attrs), T(test_delete),
-        T(test_delete_under_way), T(test_vanished_study), T(test_enqueue),      T(test_enqueue_behind_asks),
-        T(test_changed),          T(test_read),           T(test_idle),
+        T(test_create),
+        T(test_exists),
+        T(test_create_twice),
+        T(test_raise_budget),
+        T(test_lower_budget),
+        T(test_change_attrs),
+        T(test_delete),
+        T(test_delete_under_way),
+        T(test_vanished_study),
+        T(test_enqueue),
+        T(test_enqueue_behind_asks),
+        T(test_changed),
+        T(test_read),
+        T(test_idle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -22,8 +22,9 @@
 #define MAX_OFFERS 4000
 #define MAX_TRIALS 1000
 static const char *const names[N_STUDIES] = {"one", "two"};
+static const char visitor[] = "visitor"; /* a study that Optuna makes and deletes, again and again */
 
-enum kind { ASK, TELL, REPORT, HEARTBEAT, ENQUEUE, CHANGE };
+enum kind { ASK, TELL, REPORT, HEARTBEAT, ENQUEUE, CHANGE, VISIT };
 
 /* A call under way. */
 struct pending {
@@ -169,6 +170,30 @@ static void start_change(struct model *model)
     world_start_change(&model->world, &pending->call, study_of(model, pending->study), &change);
 }
 
+/* Whatever comes of it: it is answered. */
+static void start_visit(struct model *model)
+{
+    struct study *study = studies_find(model->world.studies, visitor);
+    struct pending *pending = study ? open_pending(model, draw(model, 2) ? VISIT : ENQUEUE) : NULL;
+    if (!study)
+        studies_seek(model->world.studies);
+    else if (pending->kind == VISIT)
+        world_start_ask(&model->world, &pending->ask, study, "visitor", 1, (double)draw(model, 20), NULL);
+    else
+        world_start_enqueue(&model->world, &pending->call, study, "{\"x\": 0.5}", NULL);
+}
+
+static void move_visitor(struct model *model)
+{
+    struct row_study *rows = world_rows(&model->world, visitor);
+    if (!rows)
+        rows = world_optuna_study(&model->world, visitor, draw(model, 2) ? NULL : "{}");
+    else if (draw(model, 2))
+        world_optuna_delete(&model->world, visitor);
+    else
+        world_optuna_trial(&model->world, rows, TRIAL_RUNNING);
+}
+
 /* ---- what is acknowledged ---- */
 
 static void note_offers(struct model *model, const struct pending *pending)
@@ -190,10 +215,15 @@ static void note_tell(struct model *model, const struct pending *pending)
     }
 }
 
+static bool is_ask(const struct pending *pending)
+{
+    return pending->kind == ASK || pending->kind == VISIT;
+}
+
 static void note_answer(struct model *model, const struct pending *pending)
 {
     bool is_well =
-        pending->kind == ASK ? pending->ask.problem == PROBLEM_NONE : pending->call.problem == PROBLEM_NONE;
+        is_ask(pending) ? pending->ask.problem == PROBLEM_NONE : pending->call.problem == PROBLEM_NONE;
     model->n_answered++;
     model->n_failed += !is_well;
     if (is_well && pending->kind == ASK)
@@ -207,7 +237,7 @@ static void collect(struct model *model)
     size_t n = 0;
     for (size_t i = 0; i < model->n_pending; i++) {
         struct pending *pending = model->pending[i];
-        bool is_done = pending->kind == ASK ? pending->ask.is_done : pending->call.is_done;
+        bool is_done = is_ask(pending) ? pending->ask.is_done : pending->call.is_done;
         if (!is_done) {
             model->pending[n++] = pending;
             continue;
@@ -374,7 +404,7 @@ static void disturb(struct model *model)
     struct world *world = &model->world;
     struct row_study *rows = world_rows(world, names[draw(model, N_STUDIES)]);
     struct row_trial *trial = rows->n_trials ? rows->trials[draw(model, rows->n_trials)] : NULL;
-    switch (draw(model, 12)) {
+    switch (draw(model, 14)) {
     case 0:
         world->is_held = !world->is_held;
         break;
@@ -417,6 +447,12 @@ static void disturb(struct model *model)
     case 10:
         start_change(model);
         break;
+    case 11:
+        move_visitor(model);
+        break;
+    case 12:
+        world->cannot_find = !world->cannot_find;
+        break;
     default:
         rest(model);
     }
@@ -425,7 +461,10 @@ static void disturb(struct model *model)
 static void act(struct model *model)
 {
     int index = (int)draw(model, N_STUDIES);
-    switch (draw(model, 17)) {
+    switch (draw(model, 18)) {
+    case 17:
+        start_visit(model);
+        break;
     case 16:
         study_watch(study_of(model, index));
         follow(model, index);
