@@ -99,8 +99,12 @@ struct study *request_study(struct request *request)
         study_watch(study);
     if (study)
         return study;
-    problem_set(&problem, PROBLEM_NOT_FOUND, "study",
-                "there is no study \"%.255s\"; GET /v1/studies lists all", name);
+    studies_seek(request->context->studies);
+    problem_set(
+        &problem, PROBLEM_NOT_FOUND, "study",
+        "there is no study \"%.255s\"; GET /v1/studies lists all (one that Optuna has just made is here "
+        "in 2 s)",
+        name);
     request_refuse(request, &problem);
     return NULL;
 }

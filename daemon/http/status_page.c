@@ -157,6 +157,7 @@ void handle_status_page(struct request *request)
     struct timespec now;
 
     clock_gettime(CLOCK_REALTIME, &now);
+    studies_seek(context->studies);
 
     int64_t now_us = now.tv_sec * SECOND_US + now.tv_nsec / 1000;
 

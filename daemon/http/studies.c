@@ -77,6 +77,7 @@ void handle_list_studies(struct request *request)
     struct studies *studies = request->context->studies;
     struct json_writer writer;
 
+    studies_seek(studies);
     json_writer_init(&writer, &request->answer);
     json_begin_object(&writer);
     json_put_key(&writer, "studies");

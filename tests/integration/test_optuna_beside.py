@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: MIT
 """Optuna works on a database while studyd serves it: what comes, changes and goes there is seen here."""
 
+import concurrent.futures
+import time
+
 from harness import child
-from harness.http_json import path
-from harness.optuna_scripts import CONTINUE
+from harness.http_json import Refused, path
+from harness.optuna_scripts import CONTINUE, READ
 
 SHARED = {
     "name": "shared",
@@ -27,6 +30,16 @@ study = optuna.load_study(study_name=sys.argv[1], storage=sys.argv[2])
 for number in sys.argv[3].split(","):
     study.tell(int(number), 0.5)
 """
+CREATE = """
+import sys, optuna
+optuna.create_study(study_name=sys.argv[1], storage=sys.argv[2])
+"""
+DELETE = """
+import sys, optuna
+optuna.delete_study(study_name=sys.argv[1], storage=sys.argv[2])
+"""
+# Another study under the name, with other trials, right after the first is deleted.
+REPLACE = DELETE + CREATE + CONTINUE
 
 
 class Follower:
@@ -66,3 +79,108 @@ def test_a_cursor_survives_restarts(optuna5, store, start_studyd):
     studyd.start()
     optuna5.run(CONTINUE, "shared", store.optuna_url, 1)
     follower.waits_for(studyd, ["complete"] * 4)
+
+
+def appears(studyd, name):
+    """A GET that is answered 404 is answered 200 some seconds later."""
+    begin = time.monotonic()
+
+    def show():
+        answer = studyd.http.request("GET", path("studies", name))
+        assert answer.status in (200, 404), answer.text()
+        return answer.status == 200 and answer.json()
+
+    study = child.wait_until(f"the study {name} to appear", show)
+    assert time.monotonic() - begin < 10  # 2 s, and what a busy machine adds
+    return study
+
+
+def test_a_new_study_appears(optuna5, store, start_studyd):
+    """Optuna makes a study while studyd runs: it is shown without a restart, empty as it is; and goes on here when it
+    has trials, with all their parameters."""
+    studyd = start_studyd(store)
+    optuna5.run(CREATE, "shared", store.optuna_url)
+    assert sum(appears(studyd, "shared")["counts"].values()) == 0
+    assert [study["name"] for study in studyd.http.get(path("studies"))["studies"]] == ["shared"]
+    refused = studyd.http.request("POST", path("studies", "shared", "ask"), {})
+    assert refused.status == 409 and refused.json()["type"] == "urn:studyd:no-space"
+    optuna5.run(CONTINUE, "shared", store.optuna_url, 3)
+    trial = studyd.ask_one("shared")
+    assert trial["number"] == 3 and set(trial["params"]) == {"x", "kind"}
+    studyd.tell("shared", 3, trial["lease"], 0.25)
+    read = optuna5.run(READ, "shared", store.optuna_url)["trials"]
+    assert [trial["state"] for trial in read] == ["complete"] * 4
+    studyd.stop()
+    studyd.start()
+    assert studyd.ask_one("shared")["number"] == 4
+
+
+def test_who_waits_for_any_study_gets_a_new_one(optuna5, store, start_studyd):
+    """An ask of all studies, that began when there was none, and a list that somebody reads now and then."""
+    studyd = start_studyd(store)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        ask = pool.submit(studyd.http.post, path("ask"), {"wait_s": 60})
+        optuna5.run(CREATE + CONTINUE, "shared", store.optuna_url, 2)
+        assert [(trial["study"], trial["number"]) for trial in ask.result()["trials"]] == [("shared", 2)]
+    optuna5.run(CREATE, "other", store.optuna_url)
+    child.wait_until("the other study in the list",
+                     lambda: [study["name"] for study in studyd.http.get(path("studies"))["studies"]] ==
+                     ["other", "shared"])
+
+
+def test_creating_what_optuna_has_made(optuna5, store, start_studyd):
+    """With exist_ok it is that study, with its trials and our spec; without, 409."""
+    studyd = start_studyd(store)
+    optuna5.run(CREATE + CONTINUE, "shared", store.optuna_url, 2)
+    answer = studyd.http.request("POST", "/v1/studies?exist_ok=true", SHARED)
+    assert answer.status == 200, answer.text()
+    assert answer.json()["counts"]["complete"] == 2
+    assert answer.json()["spec"]["sampler"]["type"] == "random"
+    refused = studyd.http.request("POST", "/v1/studies", SHARED)
+    assert refused.status == 409 and refused.json()["type"] == "urn:studyd:exists"
+
+
+def refusal(call, *arguments, **body):
+    try:
+        call(*arguments, **body)
+    except Refused as refused:
+        return refused.type
+    return None
+
+
+def test_optuna_deletes_a_study(optuna5, store, start_studyd):
+    """Whoever asks, reports or tells is answered 404 or 409 soon, and nothing of it is an error of the database's. A
+    study of the same name, made at once, is another one: the old one's leases are worth nothing there."""
+    studyd = start_studyd(store)
+    studyd.create({**SHARED, "max_trials": 3})
+    trials = [studyd.ask_one("shared") for _ in range(3)]
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        ask = pool.submit(refusal, studyd.ask, "shared", wait_s=60)
+        child.wait_until("the ask to wait", lambda: studyd.show("shared")["waiting_asks"] == 1)
+        optuna5.run(REPLACE, "shared", store.optuna_url, 1)
+        assert refusal(studyd.tell, "shared", 1, trials[1]["lease"], 0.5) == "not-found"
+        assert ask.result() == "not-found"
+    child.wait_until("the new study", lambda: not refusal(studyd.show, "shared"))
+    child.wait_until("the new study's trial", lambda: studyd.show("shared")["counts"]["complete"] == 1)
+    assert refusal(studyd.tell, "shared", 0, trials[0]["lease"], 0.5) == "already-finished"
+    assert refusal(studyd.heartbeat, "shared", 2, trials[2]["lease"]) == "not-found"
+    trial = studyd.ask_one("shared")
+    assert trial["number"] == 1
+    studyd.tell("shared", 1, trial["lease"], 0.5)
+    assert [trial["values"] for trial in optuna5.run(READ, "shared", store.optuna_url)["trials"]][1] == [0.5]
+    assert "error:" not in studyd.log()
+
+
+def test_optuna_deletes_what_nobody_serves(optuna5, store, start_studyd):
+    """Deleted and made again between two calls: each change of the old study is refused, none reaches the new one."""
+    studyd = start_studyd(store)
+    studyd.create(SHARED)
+    trials = [studyd.ask_one("shared") for _ in range(2)]
+    optuna5.run(DELETE + CREATE + ASK, "shared", store.optuna_url, 2)  # in SQLite with the same ids
+    before = optuna5.run(READ, "shared", store.optuna_url)
+    studyd.report("shared", 0, trials[0]["lease"], 1, 0.5)  # answered from memory
+    assert refusal(studyd.tell, "shared", 1, trials[1]["lease"], 0.5) in ("not-found", "already-finished")
+    assert refusal(studyd.http.patch, path("studies", "shared"), {"user_attrs": {"a": 1}}) == "not-found"
+    appears(studyd, "shared")
+    assert optuna5.run(READ, "shared", store.optuna_url) == before
+    assert "error:" not in studyd.log()
