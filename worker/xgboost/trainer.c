@@ -127,7 +127,7 @@ static int prepare_data(struct training *training)
 {
     struct parameters *parameters = &training->parameters;
     int64_t max_bin = choose_max_bin(parameters);
-    int nthread;
+    int nthread = 0;
     if (max_bin < 0)
         return failure_set(training->failure, FAILURE_OBJECTIVE,
                            "max_bin must be a whole number from 2 to %d", MOST_BINS);
