@@ -205,30 +205,45 @@ static void replace_result_by_failure(struct tell_message *outcome, const char *
         .state = TRIAL_FAIL, .failure = FAILURE_OBJECTIVE, .reason = buffer_take(&reason)};
 }
 
-/* The failure must not be lost with what it carries. */
-static void leave_attributes_out(struct tell_message *outcome, const char *detail)
+/* What the trial found must not be lost with what it carries: a failure says so in its reason, a result in
+ * our log. */
+static void leave_attributes_out(struct lease *lease, const char *detail)
 {
+    struct tell_message *outcome = &lease->outcome;
     BUFFER_AUTO struct buffer reason = {};
 
-    buffer_printf(&reason, "%s; its attributes were refused: %s", outcome->reason, detail);
-    free(outcome->reason);
-    outcome->reason = buffer_take(&reason);
+    if (outcome->reason) {
+        buffer_printf(&reason, "%s; its attributes were refused: %s", outcome->reason, detail);
+        free(outcome->reason);
+        outcome->reason = buffer_take(&reason);
+    } else {
+        log_warning("a result is told without its attributes trial=%s reason=%s", lease->path,
+                    LOG_QUOTED(detail));
+    }
     json_decref(outcome->user_attrs);
     outcome->user_attrs = NULL;
 }
 
-/* Is there something else to tell, now that studyd has refused the outcome? A result becomes a failure, a
- * failure goes without its attributes; each at most once. */
+static bool is_about_attributes(const struct http_answer *answer)
+{
+    const char *field = json_string_value(json_object_get(answer->json, "field"));
+
+    return answer->status == 413 || (field && strncmp(field, "user_attrs", strlen("user_attrs")) == 0);
+}
+
+/* Is there something else to tell, now that studyd has refused the outcome? It goes without its attributes
+ * where those may be the reason, then a result becomes a failure; each at most once. */
 static bool tell_otherwise(struct lease *lease, const struct http_answer *answer)
 {
     struct tell_message *outcome = &lease->outcome;
+    bool is_result = outcome->state == TRIAL_COMPLETE || outcome->state == TRIAL_PRUNED;
 
     if (answer->status != 400 && answer->status != 413)
         return false;
-    if (outcome->state == TRIAL_COMPLETE || outcome->state == TRIAL_PRUNED)
+    if (outcome->user_attrs && (!is_result || is_about_attributes(answer)))
+        leave_attributes_out(lease, answer->error);
+    else if (is_result)
         replace_result_by_failure(outcome, answer->error);
-    else if (outcome->state == TRIAL_FAIL && outcome->user_attrs)
-        leave_attributes_out(outcome, answer->error);
     else
         return false;
     return true;

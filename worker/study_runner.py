@@ -31,6 +31,7 @@ __all__ = ["run", "Trial", "TrialPruned"]
 
 PROTOCOL = 1
 STEP_TOLERANCE = 1e-8
+MOST_ATTRIBUTE_BYTES = 60000
 
 
 class TrialPruned(Exception):
@@ -49,6 +50,23 @@ def to_json(number):
     if math.isinf(number):
         return "Infinity" if number > 0 else "-Infinity"
     return number
+
+
+def result(value, what):
+    """A number that the objective gave, as JSON."""
+    try:
+        return to_json(value)
+    except (TypeError, ValueError):
+        raise TypeError(f"{what} must be a number, and is {value!r}" + (" (is a return missing?)" if value is None else "")) from None
+
+
+def attribute(value):
+    """An attribute with the floats in it as the protocol writes them. What is no JSON is left as it is."""
+    if isinstance(value, float):
+        return to_json(value)
+    if isinstance(value, dict):
+        return {key: attribute(each) for key, each in value.items()}
+    return [attribute(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
 def is_same(a, b):
@@ -138,7 +156,8 @@ class Trial:
         if step in self._reported:  # as in Optuna: the first value stands
             return
         self._reported.add(step)
-        self._supervisor.send({"op": "report", "number": self.number, "step": step, "value": to_json(value)})
+        self._supervisor.send({"op": "report", "number": self.number, "step": step,
+                               "value": result(value, "a reported value")})
         if self._waits:
             self._is_pruned = self._supervisor.receive().get("op") == "prune" or self._is_pruned
 
@@ -150,8 +169,11 @@ class Trial:
     # -- attributes
 
     def set_user_attr(self, key, value):
-        json.dumps(value, allow_nan=False)  # what is no JSON is an error here, where the code is
-        self.user_attrs[key] = value
+        text = json.dumps(attribute(value))  # what is no JSON is an error here, where the code is
+        if not isinstance(key, str) or not key or len(text) > MOST_ATTRIBUTE_BYTES:
+            raise ValueError(f"user attribute {key!r}: the key must be a text that is not empty, the value at most "
+                             f"{MOST_ATTRIBUTE_BYTES} bytes as JSON, and it has {len(text)}")
+        self.user_attrs[key] = json.loads(text)
 
 
 class Supervisor:
@@ -204,7 +226,7 @@ def outcome(objective, trial):
     try:
         values = objective(trial)
         values = list(values) if isinstance(values, (list, tuple)) else [values]
-        return {"op": "done", "values": [to_json(value) for value in values], "attrs": trial.user_attrs}
+        return {"op": "done", "values": [result(value, "what the objective returns") for value in values], "attrs": trial.user_attrs}
     except Exception as problem:
         if is_a(problem, "TrialPruned"):  # ours, or Optuna's where the objective imports that one
             return {"op": "pruned", "attrs": trial.user_attrs}

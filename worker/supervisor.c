@@ -29,7 +29,8 @@
 /* One wish to stop often comes as several signals: timeout(1) sends two, a terminal that is closed sends two,
  * a launcher that dies closes stdin besides. What comes later is impatience. */
 #define SAME_SIGNAL_MS 1000
-#define HOPELESS_STARTS 3 /* in a row in one slot, when no runner ever came up in any */
+#define HOPELESS_STARTS 3  /* in a row in one slot, when no runner ever came up in any */
+#define HOPELESS_TRIALS 10 /* failed, and none before them that did not */
 #define CONNECT_TIMEOUT_MS 10000
 #define SURPLUS_LOOK_MS 1000 /* while trials wait for a slot */
 
@@ -284,13 +285,29 @@ static void slot_changed(void *user, struct slot *)
     stop_when_done(supervisor);
 }
 
+/* A typo in the objective must not burn a study's budget. A worker that serves whatever runs goes on: other
+ * studies need it. */
+static bool is_hopeless(const struct supervisor *supervisor, const struct lease_outcome *outcome)
+{
+    const int64_t *n_told = supervisor->n_told;
+
+    return supervisor->config->studies.n_items > 0 && outcome->told->state == TRIAL_FAIL &&
+           outcome->told->failure == FAILURE_OBJECTIVE && n_told[TRIAL_FAIL] >= HOPELESS_TRIALS &&
+           n_told[TRIAL_COMPLETE] + n_told[TRIAL_PRUNED] == 0;
+}
+
 static void trial_over(void *user, struct held_trial *held, const struct lease_outcome *outcome)
 {
     struct supervisor *supervisor = user;
     struct slot *slot = held_trial_slot(held);
 
-    if (outcome->end == LEASE_TOLD)
+    if (outcome->end == LEASE_TOLD) {
         supervisor->n_told[held_trial_became(outcome)]++;
+        if (is_hopeless(supervisor, outcome))
+            stop(supervisor, WORKER_FAILED,
+                 "the objective has failed in every trial so far; once it is mended, "
+                 "a worker goes on with the trials that are left");
+    }
     if (slot)
         slot_trial_over(slot, outcome);
     serve_soon(supervisor);

@@ -93,8 +93,7 @@ static void found(struct store_find *find)
 bool seek_accepts(const struct studies *studies, const char *name, const struct study *known)
 {
     const struct seeking *seeking = studies->seeking;
-    bool is_certain =
-        studies->n_removed == seeking->n_removed && studies->n_dying == 0 && !has_gone(seeking);
+    bool is_certain = studies->n_removed == seeking->n_removed && studies->n_dying == 0 && !has_gone(seeking);
     if (known)
         return is_certain && known->is_being_read && !known->first_change;
     return is_certain && !create_is_under_way(studies, name);

@@ -136,14 +136,23 @@ def test_values(objective, value, told):
     assert objective(f"return {value}").run()[0]["values"] == told
 
 
+def test_attributes_that_are_not_finite(objective):
+    """{"auc": nan} is everyday: NaN and the infinities are attributes, written as values are."""
+    runner = objective("trial.set_user_attr('scores', {'auc': [math.nan, (1, -math.inf)]})\nreturn 1")
+    assert runner.run()[0]["attrs"] == {"scores": {"auc": ["NaN", [1, "-Infinity"]]}}
+
+
 @pytest.mark.parametrize("body, failure, reason", [
     ("raise ValueError('no such file')", "objective", "ValueError: no such file"),
-    ("return None", "objective", "TypeError"),
-    ("return 'good'", "objective", "ValueError"),
+    ("return None", "objective", "TypeError: what the objective returns must be a number, and is None (is a return missing?)"),
+    ("return 'good'", "objective", "TypeError: what the objective returns must be a number, and is 'good'"),
     ("raise MemoryError('too big')", "oom", "MemoryError: too big"),
     ("class OutOfMemoryError(RuntimeError): pass\nraise OutOfMemoryError('CUDA out of memory')", "oom", "CUDA out of memory"),
     ("trial.report(1, -1)", "objective", "a step must be 0 or more"),
-    ("trial.set_user_attr('a', math.nan)", "objective", "ValueError"),
+    ("trial.report(None, 1)", "objective", "TypeError: a reported value must be a number, and is None"),
+    ("trial.set_user_attr('a', object())", "objective", "TypeError: Object of type object is not JSON serializable"),
+    ("trial.set_user_attr('', 1)", "objective", "user attribute '': the key must be a text that is not empty"),
+    ("trial.set_user_attr('a', 70_000 * 'x')", "objective", "at most 60000 bytes as JSON, and it has 70002"),
 ])
 def test_failures(objective, body, failure, reason):
     """An exception fails its trial with the traceback's last line; the next trial runs in the same process."""

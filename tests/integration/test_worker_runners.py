@@ -122,6 +122,15 @@ def test_attributes_that_are_refused(run):
     assert "class=nan " in worker.log()
 
 
+@pytest.mark.parametrize("attrs", ['{"curve": 130_000 * "x"}', '{"": 1}'])
+def test_a_result_outlives_its_attributes(run, attrs):
+    """A result whose attributes studyd does not take is told without them."""
+    studyd, worker = run(f'say(op="done", values=[7], attrs={attrs})', specs=[spec(max_trials=1)])
+    trial = studyd.trial("s", 0)
+    assert (trial["state"], trial["value"], trial["user_attrs"]) == ("complete", 7, {})
+    assert "a result is told without its attributes trial=/v1/studies/s/trials/0 reason=" in worker.log()
+
+
 def test_nan_is_a_failure_of_its_own(run):
     """A NaN that the objective computed is told as it is; studyd calls it a failure."""
     studyd, worker = run(f"if trial['number'] == 0:\n    say(op='done', values=['NaN'])\nelse:\n    {GOOD}")

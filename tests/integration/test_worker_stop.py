@@ -185,6 +185,23 @@ def test_a_long_trial_is_not_idle(job):
     assert work.trial()["state"] == "complete"
 
 
+def test_an_objective_that_always_fails(job):
+    """After ten trials, all failed by the objective, the worker ends with 1, and the rest of the budget is still there."""
+    work = job(body='say(op="fail", reason="NameError: x")', max_trials=100)
+    worker = work.worker("--exit-when-finished", stopped=1)
+    assert worker.wait() == 1
+    assert "the objective has failed in every trial so far" in worker.log()
+    counts = work.studyd.show("s")["counts"]
+    assert 10 <= counts["fail"] <= 12 and counts["running"] == 0
+
+
+def test_some_failures_are_no_reason_to_stop(job):
+    """One result shows that the objective can be computed: failures alone do not end the worker then."""
+    work = job(body='say(op="done", values=[1]) if trial["number"] == 8 else say(op="fail", reason="diverged")', max_trials=30)
+    assert work.worker("--exit-when-finished").wait() == 0
+    assert work.studyd.show("s")["counts"]["fail"] == 29
+
+
 def test_summary(job, directory):
     """--report writes what was done and where the time went."""
     work = job(body='time.sleep(0.1)\nsay(op="done", values=[1])', max_trials=4)

@@ -223,7 +223,8 @@ static void test_changes_wait(void **state)
     add_complete(world, rows, 3);
     grow_space(rows, TWO_PARAMS);
     struct study *study = find(world, "theirs");
-    world_start_change(world, &budget, study, &(struct study_change){.has_max_trials = true, .max_trials = 9});
+    world_start_change(world, &budget, study,
+                       &(struct study_change){.has_max_trials = true, .max_trials = 9});
     world_start_change(world, &attrs, study, &(struct study_change){.user_attrs = json});
     world_start_create(world, &attached, "{\"name\": \"theirs\", \"space\": " TWO_PARAMS "}", true);
     world_pass(world, LOOK_INTERVAL_MS);
@@ -414,9 +415,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(test_appears),         T(test_bounded),    T(test_ask_of_all),     T(test_create_existing),
-        T(test_empty_study),     T(test_read_anew),  T(test_changes_wait),   T(test_cannot_be_read),
-        T(test_ends_while_read), T(test_deleted),    T(test_replaced),       T(test_same_id),
+        T(test_appears),         T(test_bounded),           T(test_ask_of_all),   T(test_create_existing),
+        T(test_empty_study),     T(test_read_anew),         T(test_changes_wait), T(test_cannot_be_read),
+        T(test_ends_while_read), T(test_deleted),           T(test_replaced),     T(test_same_id),
         T(test_no_return),       T(test_created_meanwhile),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
