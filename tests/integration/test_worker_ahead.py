@@ -80,6 +80,20 @@ def test_never_ahead(work):
     assert held.worker.wait() == 0
 
 
+def test_a_study_deleted_under_a_trial_that_waits(work):
+    """Its trials are nobody's any more, also the one that waited for a slot: the study made anew under that name has its own."""
+    held = work("--exit-when-finished", "--ask-ahead-below-s", "600")
+    held.wait_for(1)
+    wait_until("the ask ahead", lambda: held.n_running() == 2)
+    held.studyd.http.delete("/v1/studies/s?force=true")
+    held.studyd.create(spec(max_trials=4))
+    held.let_go(1, 2, 3)
+    assert held.worker.wait() == 0
+    assert [(trial["state"], trial["value"], trial["attempt"]) for trial in held.studyd.trials("s")] == \
+        [("complete", number, 1) for number in range(4)]
+    assert held.worker.log().count("the trial is not ours any more") == 2
+
+
 def test_an_unusual_silence(work):
     """A trial that says nothing for much longer than those before may hang: the log says so, once, and how to end such trials."""
     held = work("--exit-when-finished", "--silence-warning-s", "0.3", "--ask-ahead-below-s", "0")

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from harness.child import wait_until
-from harness.runners import spec, write_runner
+from harness.runners import READY, spec, write_runner
 
 DROP = "drop"  # the answer is lost: the connection is closed without one
 
@@ -40,6 +40,8 @@ class Coordinator:
             disable_nagle_algorithm = True
 
             def do_GET(self):
+                for rule in outer.rules:
+                    rule("show", None, None, 0)
                 self.answer(200, {"spec": spec()})
 
             def do_POST(self):
@@ -128,11 +130,11 @@ def coordinator():
 @pytest.fixture
 def run(coordinator, start_worker, directory):
     """run(body, rules, n_trials, *options): a worker until the trials are told; returns the coordinator and the worker."""
-    def run(body, *rules, n_trials=1, options=(), finish=True):
+    def run(body, *rules, n_trials=1, options=(), finish=True, start=READY):
         server = coordinator(n_trials)
         server.rules += rules
-        worker = start_worker(server, "--study", "s", "--runner", write_runner(directory, body), "--exit-when-finished",
-                              "--gpus", "none", *options)
+        worker = start_worker(server, "--study", "s", "--runner", write_runner(directory, body, start=start),
+                              "--exit-when-finished", "--gpus", "none", *options)
         if finish:
             assert worker.wait() == 0, worker.log()
         return server, worker
@@ -211,6 +213,65 @@ def test_a_trial_that_is_not_ours_any_more(run, verb, status):
     assert list(server.told) == [1]
     assert 'the trial is not ours any more slot=0 study=s number=0' in worker.log()
     assert 'reason="somebody else has it"' in worker.log()
+
+
+def test_a_trial_that_is_lost_while_its_study_is_fetched(run):
+    """The trial is dropped with the request for its study, and the next one is asked for."""
+    lost = threading.Event()
+
+    def hold(verb, number, body, n_before):
+        if verb == "heartbeat" and number == 0:
+            return problem("lease-superseded", 409, "somebody else has it")
+        if verb == "ask" and n_before == 1:
+            lost.set()
+        if verb == "show":
+            assert lost.wait(20)
+        return None
+
+    server, worker = run('say(op="done", values=[1])', hold, n_trials=2)
+    assert list(server.told) == [1]
+    assert 'the trial is not ours any more study=s number=0 attempt=1 reason="somebody else has it"' in worker.log()
+
+
+def test_a_trial_that_is_lost_while_its_runner_starts(run, directory):
+    """The runner that starts is kept for the next trial."""
+    next_one = directory / "next"
+
+    def supersede(verb, number, body, n_before):
+        if verb == "ask" and n_before == 1:
+            next_one.touch()
+        return problem("lease-superseded", 409, "somebody else has it") if (verb, number) == ("heartbeat", 0) else None
+
+    start = f"""
+        open({str(directory)!r} + "/started-%d" % os.getpid(), "w").close()
+        while not os.path.exists({str(next_one)!r}):
+            time.sleep(0.01)
+        say(op="ready", protocol=1)
+        """
+    server, worker = run('say(op="done", values=[1])', supersede, n_trials=2, start=start)
+    assert list(server.told) == [1]
+    assert "not ours any more slot=0 study=s number=0" in worker.log()
+    assert len(list(directory.glob("started-*"))) == 1
+
+
+def test_a_trial_that_is_lost_while_it_waits(run, directory):
+    """One that was asked ahead keeps its lease while it waits for a slot; is it lost all the same, it is not run."""
+    lost = directory / "lost"
+
+    def supersede(verb, number, body, n_before):
+        if (verb, number) == ("heartbeat", 2) and n_before == 3:
+            return problem("lease-superseded", 409, "somebody else has it")
+        if verb == "ask" and n_before == 3:
+            lost.touch()
+        return None
+
+    server, worker = run(f"""
+        while trial["number"] == 1 and not os.path.exists({str(lost)!r}):
+            time.sleep(0.01)
+        say(op="done", values=[1])
+        """, supersede, n_trials=4, options=["--ask-ahead-below-s", "600"])
+    assert sorted(server.told) == [0, 1, 3]
+    assert "the trial is not ours any more study=s number=2" in worker.log()
 
 
 @pytest.mark.parametrize("status", [404, 409])
