@@ -3,6 +3,7 @@
 
 import csv
 import io
+import sqlite3
 
 import pytest
 
@@ -262,7 +263,20 @@ def test_status_page_with_long_names(studyd, optuna5, sqlite):
     assert name in [study["name"] for study in studyd.http.get("/v1/studies")["studies"]]
 
 
+def test_a_trial_that_another_program_deleted(studyd, sqlite):
+    """It is 404, and missing in lists, however studyd remembers it."""
+    studyd.create(SPEC)
+    run(studyd, 2)
+    with sqlite3.connect(sqlite.path) as connection:
+        connection.execute("DELETE FROM trials WHERE trial_id = (SELECT min(trial_id) FROM trials)")
+    connection.close()
+    problem = refusal(studyd.trial, "wine", 0)
+    assert problem.type == "not-found" and "is gone" in problem.document["detail"]
+    assert [trial["number"] for trial in studyd.trials("wine")] == [1]
+
+
 def test_health(studyd):
-    """Alive and ready, each with the version."""
+    """Alive and ready, each with the version; what is true now is not kept."""
     assert studyd.http.get("/healthz")["status"] == "alive"
     assert studyd.http.get("/readyz")["status"] == "ready"
+    assert studyd.http.request("GET", "/healthz").headers["Cache-Control"] == "no-store"
