@@ -35,7 +35,8 @@ enum sql_status {
 
 enum sql_role {
     SQL_WRITER, /* short time limits, so that a frozen process loses its lock */
-    SQL_READER, /* never writes; may read for long */
+    SQL_LOADER, /* never writes; may read for long */
+    SQL_READER, /* never writes; somebody waits for what it reads */
 };
 
 #define SQL_ERROR_SIZE 400
@@ -60,6 +61,7 @@ struct sql_driver {
     const char *new_value; /* printf with a column's name: what the INSERT would have stored there */
     bool has_fraction;     /* of a second, in its times */
     bool needs_ping;       /* a session that is silent for some seconds is closed */
+    bool reuses_ids;       /* of rows that were deleted, so that an id alone tells nothing */
 
     struct sql *(*open)(const struct sql_address *address, enum sql_role role);
     void (*close)(struct sql *sql);

@@ -49,8 +49,14 @@ static enum sql_status classify(int code)
 static void note_error(struct sql *sql)
 {
     sqlite3 *db = self(sql)->db;
-    sql_fail(sql, classify(sqlite3_errcode(db)), "%s (SQLite error %d)", sqlite3_errmsg(db),
-             sqlite3_extended_errcode(db));
+    enum sql_status status = classify(sqlite3_errcode(db));
+    if (status == SQL_RETRY)
+        sql_fail(sql, status,
+                 "%s (SQLite error %d); another process is writing to it: `fuser %s` names those that have "
+                 "it open",
+                 sqlite3_errmsg(db), sqlite3_extended_errcode(db), self(sql)->path);
+    else
+        sql_fail(sql, status, "%s (SQLite error %d)", sqlite3_errmsg(db), sqlite3_extended_errcode(db));
 }
 
 static void run(struct sql *sql, const char *text, size_t size)
@@ -235,6 +241,7 @@ const struct sql_driver sql_sqlite = {
     .upsert = " ON CONFLICT(%s) DO UPDATE SET ",
     .new_value = "excluded.%s",
     .has_fraction = true,
+    .reuses_ids = true,
     .open = open_sqlite,
     .close = close_sqlite,
     .run = run,

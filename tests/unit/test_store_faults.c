@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Unit tests of what goes wrong around the store: strangers, conflicts, locks, lost connections, other
+/* Unit tests of what goes wrong around the store: strangers, conflicts, lost connections, other
  * owners. */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -297,90 +297,6 @@ static void test_refused(void **state)
     assert_int_equal(harness_do(harness, &behind), STORE_DONE);
 }
 
-/* ---- locks ---- */
-
-/* Optuna holds a study's row: that study waits, in order, while another one goes on. */
-static void test_locked_study(void **state)
-{
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness), other_id = create_other_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
-    struct store_record ask = record_create_trial(study_id, 1, params),
-                        other = record_create_trial(other_id, 0, params),
-                        tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half);
-    other.uid = OTHER_UID;
-    harness_sql(harness, "START TRANSACTION");
-    assert_string_equal(harness_value(harness,
-                                      "SELECT study_name FROM studies WHERE study_id=%lld FOR UPDATE",
-                                      (long long)study_id),
-                        "s");
-    ask.done = tell.done = done_and_see;
-    is_done = false;
-    assert_int_equal(store_submit(harness->store, &ask), 0);
-    assert_int_equal(store_submit(harness->store, &tell), 0);
-    assert_int_equal(harness_do(harness, &other), STORE_DONE);
-
-    /* Many more of the other study, queued while the first ones go back and forth. */
-    static struct store_record reports[300];
-    struct store_record *pointers[300];
-    struct report_point point = {1, 0.5};
-    for (int i = 0; i < 300; i++) {
-        reports[i] = record_of(STORE_REPORT, other_id, 200 + i);
-        reports[i].uid = OTHER_UID;
-        reports[i].report.trial_id = other.trial.trial_id;
-        reports[i].report.n_points = 1;
-        reports[i].report.points = &point;
-        pointers[i] = &reports[i];
-    }
-    harness_do_all(harness, pointers, 300);
-    assert_false(is_done);
-    harness_sql(harness, "ROLLBACK");
-    harness_run_until(harness, is_done);
-    assert_int_equal(ask.result, STORE_DONE);
-}
-
-/* Somebody holds a trial's row (lock wait, 1205): that study waits, another one goes on; nothing is lost. */
-static void test_locked_trial(void **state)
-{
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness), other_id = create_other_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
-    struct store_record tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half),
-                        other = record_create_trial(other_id, 0, params);
-    other.uid = OTHER_UID;
-    tell.done = done_and_see;
-    is_done = false;
-    harness_sql(harness, "START TRANSACTION");
-    assert_string_equal(harness_value(harness, "SELECT number FROM trials WHERE trial_id=%lld FOR UPDATE",
-                                      (long long)trial_id),
-                        "0");
-    assert_int_equal(store_submit(harness->store, &tell), 0);
-    assert_int_equal(harness_do(harness, &other), STORE_DONE);
-    assert_false(is_done);
-    harness_sql(harness, "ROLLBACK");
-    harness_run_until(harness, is_done);
-    assert_int_equal(tell.result, STORE_DONE);
-    assert_string_equal(
-        harness_value(harness, "SELECT state FROM trials WHERE trial_id=%lld", (long long)trial_id),
-        "COMPLETE");
-}
-
-/* Somebody writes to the SQLite file for long: changes wait until it is free. */
-static void test_busy_file(void **state)
-{
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    struct store_record ask = record_create_trial(study_id, 0, params);
-    ask.done = done_and_see;
-    is_done = false;
-    harness_sql(harness, "BEGIN IMMEDIATE");
-    assert_int_equal(store_submit(harness->store, &ask), 0);
-    harness_sql(harness, "INSERT INTO studies (study_name) VALUES ('beside')");
-    harness_sql(harness, "COMMIT");
-    harness_run_until(harness, is_done);
-    assert_int_equal(ask.result, STORE_DONE);
-}
-
 /* ---- other owners ---- */
 
 /* Another owner raised the epoch: the old one's change is rolled back and it says that it is over. */
@@ -636,9 +552,6 @@ int main(void)
         ON_BOTH(test_vanished),
         ON_BOTH(test_reused_id),
         ON_BOTH(test_refused),
-        ON_MYSQL(test_locked_study),
-        ON_MYSQL(test_locked_trial),
-        ON_SQLITE(test_busy_file),
         ON_BOTH(test_deposed),
         ON_BOTH(test_standby),
         ON_MYSQL(test_killed_session),
