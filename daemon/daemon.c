@@ -21,8 +21,9 @@
 
 /* How long each stage of a stop waits at most. */
 #define DRAIN_MS 5000       /* for open requests */
-#define STORE_GRACE_MS 5000 /* for the changes in the store's queue */
-#define FLUSH_MS 1000       /* for the answers to those */
+#define STORE_GRACE_MS 2500 /* for the changes in the store's queue */
+#define FLUSH_MS 500        /* for the answers to those */
+#define STOP_LIMIT_MS 9000  /* for all of it, whatever the database does: a thread may hang in it for long */
 #define STOP_TURN_MS 20     /* how often it looks */
 
 /* A stop goes down this list. */
@@ -51,7 +52,7 @@ struct daemon {
 
     enum stage stage;
     uv_timer_t stop_timer;
-    uint64_t stage_ends_ms;
+    uint64_t stage_ends_ms, stop_by_ms;
     enum exit_code exit_code;
 };
 
@@ -93,6 +94,18 @@ static void end(struct daemon *daemon)
     uv_close((uv_handle_t *)&daemon->stop_timer, NULL);
 }
 
+/* Nobody can end a thread that waits for its database or its disk; the process can. */
+static void end_in_time(const struct daemon *daemon)
+{
+    if (uv_now(&daemon->loop) < daemon->stop_by_ms)
+        return;
+    log_warning("ending without waiting any longer; all that was acknowledged is stored waits_for=\"%s\" "
+                "requests=%zu",
+                daemon->stage == STAGE_STORING ? "the database" : "open requests",
+                server_open_requests(daemon->server));
+    _exit((int)daemon->exit_code);
+}
+
 static void stop_timer_cb(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
@@ -101,6 +114,7 @@ static void stop_timer_cb(uv_timer_t *timer)
     /* What was begun always comes back, and its request must not go before. */
     bool is_done = studies_open_calls(daemon->studies) == 0 && daemon->ports.pool.n_jobs == 0;
 
+    end_in_time(daemon);
     if (daemon->stage == STAGE_DRAINING && is_quiet) {
         enter_stage(daemon, STAGE_STORING, 0);
         daemon->ports.store = NULL;
@@ -127,6 +141,7 @@ static void begin_stop(struct daemon *daemon, enum exit_code exit_code)
     if (daemon->is_loaded)
         studies_stop(daemon->studies);
     enter_stage(daemon, STAGE_DRAINING, DRAIN_MS);
+    daemon->stop_by_ms = uv_now(&daemon->loop) + STOP_LIMIT_MS;
     uv_timer_start(&daemon->stop_timer, stop_timer_cb, 0, STOP_TURN_MS);
 }
 

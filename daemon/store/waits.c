@@ -93,9 +93,10 @@ static void tell(struct wait *wait, struct sql *sql)
 {
     BUFFER_AUTO struct buffer name = {0};
     read_name(sql, wait->study_id, &name);
-    log_warning("changes of a study wait, those of others do not study=%s study_id=%lld waited_s=%u reason=%s",
-                LOG_QUOTED(buffer_text(&name)), (long long)wait->study_id, seconds_since(wait->since_ns),
-                LOG_QUOTED(wait->why));
+    log_warning(
+        "changes of a study wait, those of others do not study=%s study_id=%lld waited_s=%u reason=%s",
+        LOG_QUOTED(buffer_text(&name)), (long long)wait->study_id, seconds_since(wait->since_ns),
+        LOG_QUOTED(wait->why));
     wait->is_told = true;
 }
 

@@ -26,8 +26,8 @@ struct wait {
 /* A zeroed struct is empty. */
 struct waits {
     size_t n;
-    struct wait *items;  /* owned */
-    uint64_t round_ns;   /* when it began */
+    struct wait *items; /* owned */
+    uint64_t round_ns;  /* when it began */
 };
 
 void waits_deinit(struct waits *waits);
@@ -39,7 +39,7 @@ void waits_note_timeout(struct waits *waits, int64_t study_id, const char *why);
 bool waits_is_alone(const struct waits *waits, int64_t study_id);
 /* Is it too early for it? */
 bool waits_is_early(const struct waits *waits, int64_t study_id);
-/* The end of a round: who is not in `held` waits no longer. Then the others are tried at once: it may have been
- * the same lock. Where it is not so, and with `sql`, those that have waited for long are logged, each once; it
- * reads their names (check its status). */
+/* The end of a round: who is not in `held` waits no longer. Then the others are tried at once: it may have
+ * been the same lock. Where it is not so, and with `sql`, those that have waited for long are logged, each
+ * once; it reads their names (check its status). */
 void waits_settle(struct waits *waits, const struct id_set *held, struct sql *sql);

@@ -98,7 +98,8 @@ static enum batch_outcome recover(struct writer *writer, const struct batch *bat
     return is_committed ? BATCH_DONE : BATCH_RETRY;
 }
 
-/* Tries until it is done, or must be split, or others are in the way for too long. BATCH_LOST: the store ends.
+/* Tries until it is done, or must be split, or others are in the way for too long. BATCH_LOST: the store
+ * ends.
  */
 static enum batch_outcome try_batch(struct writer *writer, struct batch *batch, bool is_alone)
 {

@@ -2,6 +2,8 @@
 """A database that others have locked, or that hangs: what the operator sees, who has to wait, and that it ends."""
 
 import http.client
+import signal
+import socket
 import threading
 import time
 
@@ -145,3 +147,43 @@ def test_a_locked_database_at_the_start(sqlite, start_studyd):
         assert "database is locked" in studyd.wait_for_log("cannot be reached", 20)
     studyd.wait_for_log("listening on")
     assert studyd.log().count("cannot be reached") == 1
+
+
+def test_sigterm_while_the_database_hangs(mariadb, start_studyd):
+    """A frozen server under reads and changes: studyd ends with 0 in time, and what was acknowledged is there afterwards."""
+    studyd = start_studyd(mariadb.new_database())
+    studyd.create(spec("a"))
+    client = Client(studyd, "a")
+    wait_until("some trials", lambda: len(client.told) > 10)
+    mariadb.process.send_signal(signal.SIGSTOP)
+    try:
+        host, port = studyd.http.address.split(":")
+        with socket.create_connection((host, int(port))) as read:
+            read.sendall(b"GET /v1/studies/a/trials/0 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            studyd.http.get("/healthz")  # what was sent before has arrived too
+            studyd.process.send_signal(signal.SIGTERM)
+            begin = time.monotonic()
+            assert studyd.wait(20) == 0
+            assert time.monotonic() - begin < 10
+    finally:
+        mariadb.process.send_signal(signal.SIGCONT)
+    client.stop()
+    studyd.start()
+    states = {trial["number"]: trial["state"] for trial in studyd.trials("a")}
+    assert all(states[number] == "complete" for number in client.told)
+
+
+def test_sigterm_while_it_hangs_at_the_start(mariadb, directory, daemons):
+    """So it is before anything is loaded."""
+    store = mariadb.new_database()
+    mariadb.process.send_signal(signal.SIGSTOP)
+    try:
+        studyd = Studyd(directory, store)
+        super(Studyd, studyd).start()
+        studyd.wait_for_log("cannot be reached", 20)
+        studyd.process.send_signal(signal.SIGTERM)
+        begin = time.monotonic()
+        assert studyd.wait(20) == 0
+        assert time.monotonic() - begin < 10
+    finally:
+        mariadb.process.send_signal(signal.SIGCONT)

@@ -173,8 +173,8 @@ static void test_locked_own_row(void **state)
         other_goes_on(harness, other_id, i);
     unlock(harness, &change, STORE_DONE);
     assert_int_equal(harness->n_stalls, 0);
-    assert_string_equal(
-        harness_value(harness, "SELECT state FROM studyd_studies WHERE uid=x'%s'", TEST_UID), "paused");
+    assert_string_equal(harness_value(harness, "SELECT state FROM studyd_studies WHERE uid=x'%s'", TEST_UID),
+                        "paused");
 }
 
 /* Somebody is about to make a study of the same name: that waits, others go on; and it is known who was
@@ -235,7 +235,6 @@ static void test_busy_file(void **state)
     assert_int_equal(ask.result, STORE_DONE);
 }
 
-
 static void note_read(struct store_read *read)
 {
     assert_int_equal(read->error, 0);
@@ -253,8 +252,8 @@ static void read_one(struct harness *harness, int64_t study_id, int64_t trial_id
     harness_run_until(harness, is_read);
 }
 
-/* Nothing can be committed for some seconds: the store says why, takes no changes, but can be read; what it has
- * is stored when the lock is gone. */
+/* Nothing can be committed for some seconds: the store says why, takes no changes, but can be read; what it
+ * has is stored when the lock is gone. */
 static void test_stall(void **state)
 {
     struct harness *harness = begin(state);
@@ -297,7 +296,8 @@ static void test_close_while_locked(void **state)
     assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM trials"), "0");
 }
 
-/* Rows of a deleted study that somebody has locked are removed later; if it is no longer that study, never. */
+/* Rows of a deleted study that somebody has locked are removed later; if it is no longer that study, never.
+ */
 static void test_locked_garbage(void **state)
 {
     struct harness *harness = begin(state);
@@ -322,10 +322,11 @@ static void test_locked_garbage(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_MYSQL(test_locked_study), ON_MYSQL(test_held_commits_nothing), ON_MYSQL(test_locked_trial),
-        ON_MYSQL(test_locked_uid),   ON_MYSQL(test_locked_own_row),       ON_MYSQL(test_locked_name),
-        ON_SQLITE(test_busy_file),   ON_BOTH(test_stall),                 ON_BOTH(test_close_while_locked),
-        ON_MYSQL(test_locked_garbage),
+        ON_MYSQL(test_locked_study),      ON_MYSQL(test_held_commits_nothing),
+        ON_MYSQL(test_locked_trial),      ON_MYSQL(test_locked_uid),
+        ON_MYSQL(test_locked_own_row),    ON_MYSQL(test_locked_name),
+        ON_SQLITE(test_busy_file),        ON_BOTH(test_stall),
+        ON_BOTH(test_close_while_locked), ON_MYSQL(test_locked_garbage),
     };
     harness_choose_tests();
     return cmocka_run_group_tests(tests, NULL, NULL);
