@@ -80,6 +80,10 @@ void store_post(struct store *store, enum event_kind kind, int exit_code, const 
 void store_fail(struct store *store, int exit_code, const char *why);
 bool store_is_ending(struct store *store); /* failed, or closing with nothing queued or no time left */
 
+/* The beginning of a thread of the store: signals are the loop's, but for those that say that the thread
+ * itself is broken (blocked, they would end the process without a word from a sanitizer or a core dump's
+ * handler). */
+void store_begin_thread(void);
 /* Thread functions. */
 void writer_main(void *store);
 void reader_main(void *store);

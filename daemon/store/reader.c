@@ -1,7 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 /* The reader thread: loads everything once, then answers cold reads, on a connection of its own. */
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -192,10 +190,8 @@ void reader_main(void *argument)
 {
     struct reader reader = {.store = argument};
     struct store *store = argument;
-    sigset_t all;
-    sigfillset(&all); /* signals are the loop's */
-    pthread_sigmask(SIG_BLOCK, &all, NULL);
 
+    store_begin_thread();
     uv_mutex_lock(&store->mutex);
     while (step(&reader))
         ;

@@ -2,6 +2,8 @@
 /* The loop thread's side of the store: takes records and reads, hands back what is finished. */
 #include "daemon/store/store.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +88,16 @@ bool store_is_ending(struct store *store)
                      (store->is_closing && (store->n_pending == 0 || uv_hrtime() >= store->close_at_ns));
     uv_mutex_unlock(&store->mutex);
     return is_ending;
+}
+
+void store_begin_thread(void)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        sigdelset(&blocked, own[i]);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
 }
 
 /* ---- loop thread ---- */

@@ -2,8 +2,6 @@
 /* The writer thread: owns the database, and commits what is queued. */
 #include "daemon/store/writer.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #include "proto/log.h"
@@ -79,10 +77,8 @@ void writer_main(void *argument)
 {
     struct writer writer = {.store = argument};
     struct item *items = memory_array(MAX_BATCH_RECORDS, sizeof *items);
-    sigset_t all;
-    sigfillset(&all); /* signals are the loop's */
-    pthread_sigmask(SIG_BLOCK, &all, NULL);
 
+    store_begin_thread();
     if (writer_own_again(&writer) && load(&writer)) {
         writer.sql->driver->warn(writer.sql);
         while (serve(&writer, items))
