@@ -40,6 +40,7 @@ enum sql_role {
 };
 
 #define SQL_ERROR_SIZE 400
+#define SQL_STATEMENT_BYTES (512u << 10) /* where the database allows more */
 
 struct sql {
     const struct sql_driver *driver;
@@ -49,6 +50,7 @@ struct sql {
     int64_t insert_id; /* id of the first row that the last INSERT made; the next ones follow in steps of
                           id_step */
     int64_t id_step;
+    size_t statement_bytes; /* one that grows row by row should not be longer */
 };
 
 /* What the two databases do differently. Functions never see a connection that has failed. */

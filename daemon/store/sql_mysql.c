@@ -29,7 +29,8 @@ struct sql_mysql {
     MYSQL_ROW row;
     unsigned long *sizes;
     bool has_lock;
-    char *database; /* its name, for remedies */
+    size_t max_bytes; /* of a statement; 0: not known yet */
+    char *database;   /* its name, for remedies */
 };
 
 /* Server errors that are not about the statement. Client errors (2000 to 2999) all mean a lost connection. */
@@ -112,9 +113,24 @@ static void note_error(struct sql *sql, const char *statement)
              database, after);
 }
 
+/* 0, or -1: the server would end the connection, and so again at the next try. */
+static int check_size(struct sql *sql, size_t size)
+{
+    size_t max_bytes = self(sql)->max_bytes;
+    if (max_bytes == 0 || size < max_bytes)
+        return 0;
+    sql_fail(sql, SQL_REFUSED,
+             "a statement of %zu bytes is longer than the server's max_allowed_packet (%zu); SET GLOBAL "
+             "max_allowed_packet = 16777216",
+             size, max_bytes);
+    return -1;
+}
+
 static void run(struct sql *sql, const char *text, size_t size)
 {
     MYSQL *mysql = self(sql)->mysql;
+    if (check_size(sql, size) < 0)
+        return;
     if (mysql_real_query(mysql, text, (unsigned long)size) != 0) {
         note_error(sql, text);
         return;
@@ -126,6 +142,8 @@ static void run(struct sql *sql, const char *text, size_t size)
 static void query(struct sql *sql, const char *text, size_t size)
 {
     struct sql_mysql *connection = self(sql);
+    if (check_size(sql, size) < 0)
+        return;
     if (connection->result) /* of a query that was left before its end */
         mysql_free_result(connection->result);
     connection->result = NULL;
@@ -212,9 +230,13 @@ static void set_session(struct sql *sql, enum sql_role role)
             "autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION'");
     if (role == SQL_WRITER)
         sql_run(sql, "SET SESSION wait_timeout = %d", IDLE_TIMEOUT_S);
-    sql_query(sql, "SELECT @@auto_increment_increment");
-    while (sql_next(sql))
+    sql_query(sql, "SELECT @@auto_increment_increment, @@max_allowed_packet");
+    while (sql_next(sql)) {
         sql->id_step = sql_int(sql, 0);
+        self(sql)->max_bytes = (size_t)sql_int(sql, 1);
+        sql->statement_bytes =
+            self(sql)->max_bytes / 2 < SQL_STATEMENT_BYTES ? self(sql)->max_bytes / 2 : SQL_STATEMENT_BYTES;
+    }
 }
 
 static void set_options(MYSQL *mysql, const struct sql_address *address, enum sql_role role)

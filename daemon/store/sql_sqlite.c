@@ -206,6 +206,7 @@ static struct sql *open_sqlite(const struct sql_address *address, enum sql_role 
     struct sql *sql = &connection->sql;
     sql->driver = &sql_sqlite;
     sql->id_step = 1;
+    sql->statement_bytes = SQL_STATEMENT_BYTES;
     connection->lock_fd = -1;
     connection->path = memory_strdup(address->path);
     int flags = SQLITE_OPEN_READWRITE | (role == SQL_WRITER ? SQLITE_OPEN_CREATE : 0);
