@@ -155,7 +155,12 @@ static bool lock(struct sql *sql)
         }
     }
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    return fcntl(connection->lock_fd, F_OFD_SETLK, &whole) == 0;
+    if (fcntl(connection->lock_fd, F_OFD_SETLK, &whole) == 0)
+        return true;
+    if (errno != EAGAIN && errno != EACCES)
+        sql_fail(sql, SQL_LOST, "%s.lock cannot be locked: %s (a network file system?)", connection->path,
+                 strerror(errno));
+    return false;
 }
 
 static void warn(struct sql *sql)
