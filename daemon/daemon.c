@@ -21,8 +21,9 @@
 
 /* How long each stage of a stop waits at most. */
 #define DRAIN_MS 5000       /* for open requests */
-#define STORE_GRACE_MS 5000 /* for the changes in the store's queue */
-#define FLUSH_MS 1000       /* for the answers to those */
+#define STORE_GRACE_MS 2500 /* for the changes in the store's queue */
+#define FLUSH_MS 500        /* for the answers to those */
+#define STOP_LIMIT_MS 9000  /* for all of it, whatever the database does: a thread may hang in it for long */
 #define STOP_TURN_MS 20     /* how often it looks */
 
 /* A stop goes down this list. */
@@ -47,10 +48,11 @@ struct daemon {
     struct http_context http;
     struct server *server;
     bool is_loaded, is_announced;
+    uint64_t trouble_since_ms; /* with the database */
 
     enum stage stage;
     uv_timer_t stop_timer;
-    uint64_t stage_ends_ms;
+    uint64_t stage_ends_ms, stop_by_ms;
     enum exit_code exit_code;
 };
 
@@ -92,6 +94,18 @@ static void end(struct daemon *daemon)
     uv_close((uv_handle_t *)&daemon->stop_timer, NULL);
 }
 
+/* Nobody can end a thread that waits for its database or its disk; the process can. */
+static void end_in_time(const struct daemon *daemon)
+{
+    if (uv_now(&daemon->loop) < daemon->stop_by_ms)
+        return;
+    log_warning("ending without waiting any longer; all that was acknowledged is stored waits_for=\"%s\" "
+                "requests=%zu",
+                daemon->stage == STAGE_STORING ? "the database" : "open requests",
+                server_open_requests(daemon->server));
+    _exit((int)daemon->exit_code);
+}
+
 static void stop_timer_cb(uv_timer_t *timer)
 {
     struct daemon *daemon = timer->data;
@@ -100,6 +114,7 @@ static void stop_timer_cb(uv_timer_t *timer)
     /* What was begun always comes back, and its request must not go before. */
     bool is_done = studies_open_calls(daemon->studies) == 0 && daemon->ports.pool.n_jobs == 0;
 
+    end_in_time(daemon);
     if (daemon->stage == STAGE_DRAINING && is_quiet) {
         enter_stage(daemon, STAGE_STORING, 0);
         daemon->ports.store = NULL;
@@ -126,6 +141,7 @@ static void begin_stop(struct daemon *daemon, enum exit_code exit_code)
     if (daemon->is_loaded)
         studies_stop(daemon->studies);
     enter_stage(daemon, STAGE_DRAINING, DRAIN_MS);
+    daemon->stop_by_ms = uv_now(&daemon->loop) + STOP_LIMIT_MS;
     uv_timer_start(&daemon->stop_timer, stop_timer_cb, 0, STOP_TURN_MS);
 }
 
@@ -180,22 +196,57 @@ static void loaded_cb(void *user)
     announce(daemon);
 }
 
-static void away_cb(void *user, bool is_away, const char *why)
+/* One line when it begins, one when it is over. */
+static void log_condition(struct daemon *daemon, enum store_condition condition, const char *why)
+{
+    const char *name = store_name(daemon->store);
+    long long lasted_s = (long long)(uv_now(&daemon->loop) - daemon->trouble_since_ms) / 1000;
+
+    switch (condition) {
+    case STORE_UNREACHABLE:
+        log_warning("the database %s cannot be reached: %s; trying again until it can", name, why);
+        break;
+    case STORE_STALLED:
+        log_warning("the database %s takes no changes, none could be stored for %d s: %s", name,
+                    STORE_STALL_S, why);
+        break;
+    case STORE_WORKS:
+        log_info("the database %s is back after %lld s", name, lasted_s);
+        break;
+    }
+}
+
+/* What /readyz and the status page say. */
+static void set_not_ready(struct daemon *daemon, enum store_condition condition, const char *why)
+{
+    struct problem *problem = &daemon->http.not_ready;
+
+    *problem = (struct problem){};
+    if (condition == STORE_UNREACHABLE)
+        problem_set(problem, PROBLEM_STORE_AWAY, "",
+                    "the database cannot be reached; what is in memory can be read: %s", why);
+    else if (condition == STORE_STALLED)
+        problem_set(problem, PROBLEM_STORE_AWAY, "", "the database takes no changes; it can be read: %s",
+                    why);
+}
+
+static void condition_cb(void *user, enum store_condition condition, const char *why)
 {
     struct daemon *daemon = user;
+    bool is_trouble = condition != STORE_WORKS;
 
-    if (is_away)
-        log_warning("the database %s cannot be reached: %s; trying again until it can",
-                    store_name(daemon->store), why);
-    else
-        log_info("the database %s is back", store_name(daemon->store));
+    if (is_trouble && !daemon->http.not_ready.type)
+        daemon->trouble_since_ms =
+            uv_now(&daemon->loop) - (condition == STORE_STALLED ? STORE_STALL_S * 1000 : 0);
+    log_condition(daemon, condition, why);
+    set_not_ready(daemon, condition, why);
     if (daemon->stage != STAGE_RUNNING)
         return;
-    service_notify_status("%s, %s", is_away ? "the database cannot be reached" : "serving",
+    service_notify_status("%s, %s", is_trouble ? "the database takes no changes" : "serving",
                           store_name(daemon->store));
     if (daemon->is_loaded)
-        studies_store_away(daemon->studies, is_away);
-    else if (is_away)
+        studies_store_away(daemon->studies, is_trouble);
+    else if (is_trouble)
         set_unavailable(daemon, PROBLEM_STORE_AWAY, "the database cannot be reached: %s", why);
 }
 
@@ -313,8 +364,11 @@ static int open_store(struct daemon *daemon, struct problem *problem)
 {
     const struct config *config = daemon->config;
     const struct store_sink sink = studies_sink(daemon->studies);
-    const struct store_observer observer = {
-        .user = daemon, .standby = standby_cb, .loaded = loaded_cb, .away = away_cb, .failed = failed_cb};
+    const struct store_observer observer = {.user = daemon,
+                                            .standby = standby_cb,
+                                            .loaded = loaded_cb,
+                                            .condition = condition_cb,
+                                            .failed = failed_cb};
 
     daemon->store = store_new(&daemon->loop, config->store, config->password, &sink, &observer, problem);
     if (!daemon->store)

@@ -21,7 +21,7 @@
     X(REQUEST_ID_REUSED, "request-id-reused", 422, "The request_id was used for another request", 0) \
     X(SLOW_DOWN, "slow-down", 429, "Too many requests", 1)                                           \
     X(STORE_REFUSED, "store-refused", 500, "The database refused the change", 0)                     \
-    X(STORE_AWAY, "store-away", 503, "The database cannot be reached", 1)                            \
+    X(STORE_AWAY, "store-away", 503, "The database is not available", 1)                             \
     X(STANDBY, "standby", 503, "Another studyd owns the database", 2)                                \
     X(STOPPING, "stopping", 503, "studyd is stopping", 2)
 

@@ -15,4 +15,5 @@ struct http_context {
     struct option_list hosts;   /* borrowed: names in Host headers that are ours, besides loopback */
     struct option_list listen;  /* borrowed: addresses that are ours, as configured */
     struct problem unavailable; /* why nothing but /healthz is served; PROBLEM_NONE while we serve */
+    struct problem not_ready;   /* why nothing can be changed; PROBLEM_NONE while it can */
 };

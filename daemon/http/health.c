@@ -23,12 +23,10 @@ void handle_healthz(struct request *request)
 
 void handle_readyz(struct request *request)
 {
-    struct problem problem = {};
+    const struct problem *not_ready = &request->context->not_ready;
 
-    if (studies_is_store_away(request->context->studies)) {
-        problem_set(&problem, PROBLEM_STORE_AWAY, "",
-                    "the database cannot be reached; what is in memory can be read");
-        request_refuse(request, &problem);
+    if (not_ready->type) {
+        request_refuse(request, not_ready);
         return;
     }
     answer_status(request, "ready");

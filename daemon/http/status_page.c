@@ -161,8 +161,10 @@ void handle_status_page(struct request *request)
 
     int64_t now_us = now.tv_sec * SECOND_US + now.tv_nsec / 1000;
 
-    buffer_printf(&request->answer, "studyd " STUDYD_VERSION ", store %s%s\n\n", context->store_name,
-                  studies_is_store_away(context->studies) ? " (cannot be reached now)" : "");
+    buffer_printf(&request->answer, "studyd " STUDYD_VERSION ", store %s\n", context->store_name);
+    if (context->not_ready.type)
+        buffer_printf(&request->answer, "NOT READY: %s\n", context->not_ready.detail);
+    buffer_append_char(&request->answer, '\n');
     status_put_studies(context->studies, now_us, &request->answer);
     buffer_append_char(&request->answer, '\n');
     status_put_workers(context->studies, now_us, &request->answer);

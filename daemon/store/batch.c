@@ -72,10 +72,26 @@ static void open_study(struct batch *batch, const struct store_record *record)
     };
 }
 
-static void fail_record(struct store_record *record, enum store_result result, const char *detail)
+void batch_fail_record(struct store_record *record, enum store_result result, const char *detail)
 {
     record->result = result;
     snprintf(record->detail, sizeof record->detail, "%s", detail);
+}
+
+/* What changes the study's row, or adds one that hangs on it, needs it to be there, and nobody else at it.
+ * Where ids are given away again everything must know that it is still the same study. */
+static bool needs_lock(const struct batch *batch, const struct store_record *record)
+{
+    switch (record->change) {
+    case STORE_CREATE_TRIAL:
+    case STORE_CHANGE_STUDY:
+    case STORE_DELETE_STUDY:
+        return true;
+    case STORE_LOOK:
+        return batch->sql->driver->reuses_ids;
+    default:
+        return batch->sql->driver->reuses_ids || !batch_study_of(batch, record)->has_row;
+    }
 }
 
 static void reset(struct batch *batch)
@@ -95,125 +111,16 @@ static void reset(struct batch *batch)
         struct batch_study *study = batch_study_of(batch, record);
         if (record->change != STORE_LOOK)
             batch->is_look_only = false;
-        if (record->change == STORE_CREATE_TRIAL && study)
+        if (study && needs_lock(batch, record))
             study->wants_lock = true;
+        if (study && record->change == STORE_CREATE_TRIAL)
+            study->wants_number = true;
         if (record->change != STORE_CREATE_STUDY && !study)
-            fail_record(record, STORE_CONFLICT, "the study is gone");
+            batch_fail_record(record, STORE_CONFLICT, "the study is gone");
     }
 }
 
-/* ---- locks and strangers ---- */
-
-/* Puts the ids of the studies that want a lock and have none; false where there are none. */
-static bool put_unlocked(const struct batch *batch, struct buffer *ids)
-{
-    for (size_t i = 0; i < batch->n_studies; i++)
-        if (batch->studies[i].wants_lock && !batch->studies[i].is_locked && !batch->studies[i].is_gone)
-            buffer_printf(ids, "%s%lld", ids->size ? "," : "", (long long)batch->studies[i].known->study_id);
-    return ids->size > 0;
-}
-
-static struct batch_study *study_of_row(struct batch *batch)
-{
-    struct store_record key = {.change = STORE_LOOK, .study_id = sql_int(batch->sql, 0)};
-    return batch_study_of(batch, &key);
-}
-
-/* Locks in the order of ids what nobody else has locked. A study of another uid is another study under an old
- * id. */
-static void lock_studies(struct batch *batch)
-{
-    BUFFER_AUTO struct buffer ids = {0};
-    BUFFER_AUTO struct buffer rest = {0};
-    if (!put_unlocked(batch, &ids))
-        return;
-    sql_query(batch->sql,
-              "SELECT s.study_id, a.value_json FROM studies s LEFT JOIN study_system_attributes a "
-              "ON a.study_id = s.study_id AND a.`key` = 'studyd:uid' WHERE s.study_id IN (%s) ORDER BY "
-              "s.study_id%s",
-              buffer_text(&ids), batch->sql->driver->for_update);
-    while (sql_next(batch->sql)) {
-        struct batch_study *study = study_of_row(batch);
-        const char *uid = sql_text(batch->sql, 1);
-        study->is_gone = study->has_row && (!uid || !strstr(uid, study->uid));
-        study->is_locked = !study->is_gone;
-    }
-    if (!put_unlocked(batch, &rest))
-        return;
-    sql_query(batch->sql, "SELECT study_id FROM studies WHERE study_id IN (%s)", buffer_text(&rest));
-    while (sql_next(batch->sql))
-        study_of_row(batch)->is_held = true;
-    for (size_t i = 0; i < batch->n_studies; i++) {
-        struct batch_study *study = &batch->studies[i];
-        if (study->wants_lock && !study->is_locked && !study->is_held)
-            study->is_gone = true;
-    }
-}
-
-/* Where ids are given away again another study may have this one's by now: its uid tells. Those that want a
- * lock have been asked already. */
-static void check_uids(struct batch *batch)
-{
-    BUFFER_AUTO struct buffer ids = {0};
-    for (size_t i = 0; i < batch->n_studies; i++) {
-        struct batch_study *study = &batch->studies[i];
-        if (!study->has_row || study->wants_lock)
-            continue;
-        study->is_gone = true;
-        buffer_printf(&ids, "%s%lld", ids.size ? "," : "", (long long)study->known->study_id);
-    }
-    if (!ids.size)
-        return;
-    sql_query(batch->sql,
-              "SELECT study_id, value_json FROM study_system_attributes WHERE `key` = 'studyd:uid' AND "
-              "study_id IN (%s)",
-              buffer_text(&ids));
-    while (sql_next(batch->sql)) {
-        struct batch_study *study = study_of_row(batch);
-        const char *uid = sql_text(batch->sql, 1);
-        study->is_gone &= !uid || !strstr(uid, study->uid);
-    }
-}
-
-static int64_t changed_trial(const struct store_record *record)
-{
-    switch (record->change) {
-    case STORE_START_TRIAL:
-    case STORE_RELEASE_TRIAL:
-    case STORE_FINISH_TRIAL:
-        return record->trial.trial_id;
-    case STORE_REPORT:
-        return record->report.trial_id;
-    default:
-        return 0;
-    }
-}
-
-/* Holds the studies of those trials that somebody else has locked. */
-static void lock_trials(struct batch *batch)
-{
-    BUFFER_AUTO struct buffer all = {0};
-    BUFFER_AUTO struct buffer locked = {0};
-    for (size_t i = 0; i < batch->n; i++) {
-        int64_t trial_id = changed_trial(batch->records[i]);
-        if (trial_id)
-            buffer_printf(&all, "%s%lld", all.size ? "," : "", (long long)trial_id);
-    }
-    if (!all.size)
-        return;
-    sql_query(batch->sql, "SELECT trial_id FROM trials WHERE trial_id IN (%s) ORDER BY trial_id%s",
-              buffer_text(&all), batch->sql->driver->for_update);
-    while (sql_next(batch->sql))
-        buffer_printf(&locked, "%lld,", (long long)sql_int(batch->sql, 0));
-    sql_query(batch->sql,
-              "SELECT DISTINCT study_id FROM trials WHERE trial_id IN (%s) AND trial_id NOT IN (%s0)",
-              buffer_text(&all), buffer_text(&locked));
-    while (sql_next(batch->sql)) {
-        struct batch_study *study = study_of_row(batch);
-        if (study)
-            study->is_held = true;
-    }
-}
+/* ---- strangers ---- */
 
 /* Takes in the trials that others added behind the last one that we know. */
 static void read_strangers(struct batch *batch, struct batch_study *study, struct trial_list *list)
@@ -229,15 +136,6 @@ static void read_strangers(struct batch *batch, struct batch_study *study, struc
     }
 }
 
-static void fail_gone(struct batch *batch)
-{
-    for (size_t i = 0; i < batch->n; i++) {
-        const struct batch_study *study = batch_study_of(batch, batch->records[i]);
-        if (study && study->is_gone && !study->is_held)
-            fail_record(batch->records[i], STORE_CONFLICT, "the study is gone");
-    }
-}
-
 /* A new trial's number is right only if it is the next one. */
 static void number_trials(struct batch *batch, struct batch_study *study)
 {
@@ -246,13 +144,13 @@ static void number_trials(struct batch *batch, struct batch_study *study)
         read_strangers(batch, study, &strangers);
     for (size_t i = 0; i < batch->n; i++) {
         struct store_record *record = batch->records[i];
-        if (batch_study_of(batch, record) != study || study->is_held || study->is_gone ||
-            record->change != STORE_CREATE_TRIAL)
+        if (batch_study_of(batch, record) != study || record->change != STORE_CREATE_TRIAL ||
+            !batch_is_active(batch, record))
             continue;
         if (record->trial.number == study->next_number) {
             study->next_number++;
         } else {
-            fail_record(record, STORE_STRANGERS, "somebody else added trials");
+            batch_fail_record(record, STORE_STRANGERS, "somebody else added trials");
             if (strangers.n)
                 give_foreign(record, &strangers);
         }
@@ -290,9 +188,10 @@ static void read_conflict(struct batch *batch, struct store_record *record)
 {
     char condition[64];
     struct trial_list list = {0};
-    snprintf(condition, sizeof condition, "= %lld", (long long)changed_trial(record));
+    snprintf(condition, sizeof condition, "= %lld", (long long)batch_changed_trial(record));
     load_trials(batch->sql, batch_study_of(batch, record)->known, condition, 1, &list);
-    fail_record(record, STORE_CONFLICT, list.n ? "the trial was changed from outside" : "the trial is gone");
+    batch_fail_record(record, STORE_CONFLICT,
+                      list.n ? "the trial was changed from outside" : "the trial is gone");
     give_foreign(record, &list);
 }
 
@@ -315,7 +214,7 @@ static enum batch_outcome outcome_of(const struct sql *sql)
 /* Was it refused because what it belongs to was deleted? (Optuna's tables have foreign keys.) */
 static bool is_orphan(struct batch *batch, const struct store_record *record)
 {
-    int64_t trial_id = changed_trial(record);
+    int64_t trial_id = batch_changed_trial(record);
     int64_t n = 0;
     if (record->change == STORE_CREATE_STUDY)
         return false;
@@ -339,13 +238,15 @@ static enum batch_outcome give_up(struct batch *batch)
     sql_forget(sql);
     if (outcome == BATCH_DONE) /* no error of the database: a conflict */
         outcome = BATCH_SPLIT;
+    if (outcome == BATCH_SPLIT && !batch->has_begun && !batch->is_look_only) /* no record is to blame */
+        return BATCH_RETRY;
     if (outcome != BATCH_SPLIT || batch->n > 1)
         return outcome;
     struct store_record *record = batch->records[0];
     char why[SQL_ERROR_SIZE];
     snprintf(why, sizeof why, "%s", sql->error);
     if (!batch->has_conflict && !is_orphan(batch, record)) {
-        fail_record(record, STORE_REFUSED, why);
+        batch_fail_record(record, STORE_REFUSED, why);
         return outcome_of(sql);
     }
     read_conflict(batch, record);
@@ -354,17 +255,28 @@ static enum batch_outcome give_up(struct batch *batch)
 
 static void write_all(struct batch *batch)
 {
-    lock_studies(batch);
-    if (batch->sql->driver->reuses_ids)
-        check_uids(batch);
-    if (batch->is_careful)
-        lock_trials(batch);
-    fail_gone(batch);
     for (size_t i = 0; i < batch->n_studies; i++)
-        if (batch->studies[i].wants_lock)
+        if (batch->studies[i].wants_number)
             number_trials(batch, &batch->studies[i]);
     batch_put_studies(batch);
     batch_put_trials(batch);
+}
+
+/* Is there anything to be committed? */
+static bool has_changes(const struct batch *batch)
+{
+    for (size_t i = 0; i < batch->n; i++)
+        if (batch->records[i]->change != STORE_LOOK && batch_is_active(batch, batch->records[i]))
+            return true;
+    return false;
+}
+
+static enum batch_outcome look_only(struct batch *batch)
+{
+    batch_lock(batch);
+    look_all(batch);
+    enum batch_outcome outcome = outcome_of(batch->sql);
+    return outcome == BATCH_DONE ? outcome : give_up(batch);
 }
 
 enum batch_outcome batch_try(struct batch *batch)
@@ -372,22 +284,25 @@ enum batch_outcome batch_try(struct batch *batch)
     struct sql *sql = batch->sql;
     require(batch->n > 0);
     reset(batch);
-    if (batch->is_look_only) {
-        look_all(batch);
-        enum batch_outcome outcome = outcome_of(sql);
-        return outcome == BATCH_DONE ? outcome : give_up(batch);
-    }
+    if (batch->is_look_only)
+        return look_only(batch);
     if (!owner_begin(batch->owner, sql))
         return sql->status == SQL_OK ? BATCH_DEPOSED : give_up(batch);
     batch->has_begun = true;
+    batch_lock(batch);
     write_all(batch);
     look_all(batch);
     if (sql->status != SQL_OK || batch->has_conflict)
         return give_up(batch);
+    if (!has_changes(batch)) {
+        sql_rollback(sql);
+        return sql->status == SQL_OK ? BATCH_DONE : give_up(batch);
+    }
     sql_commit(sql);
-    if (sql->status != SQL_OK) {
+    if (sql->status !=
+        SQL_OK) { /* whatever it says: only `batch`, on a new connection, tells what happened */
         batch->is_in_commit = true;
-        return give_up(batch);
+        return BATCH_LOST;
     }
     batch->owner->batch++;
     return BATCH_DONE;

@@ -21,7 +21,7 @@
 enum batch_outcome {
     BATCH_DONE,    /* committed, or nothing was to be committed; results stand in the records */
     BATCH_RETRY,   /* rolled back; the same again may work */
-    BATCH_LOST,    /* the connection is gone; the COMMIT may have happened */
+    BATCH_LOST,    /* a new connection is needed; the COMMIT may have happened */
     BATCH_SPLIT,   /* rolled back; one of several records cannot be applied */
     BATCH_DEPOSED, /* rolled back; the database is no longer ours */
 };
@@ -29,6 +29,7 @@ enum batch_outcome {
 /* A study that records of the batch concern; what becomes true with the commit. */
 struct batch_study {
     struct known_study *known; /* borrowed */
+    bool wants_number;         /* of new trials */
     bool wants_lock, is_locked, is_gone;
     bool is_held; /* somebody else has a row of the study locked: its records wait */
     bool has_row, is_deleted;
@@ -51,7 +52,7 @@ struct batch {
     bool is_look_only;           /* nothing to commit */
     bool has_conflict;           /* a conditional UPDATE found fewer rows than it should */
     bool has_begun;              /* the transaction; where not, all records are equally innocent */
-    bool is_in_commit;           /* when the connection was lost */
+    bool is_in_commit;           /* when it failed */
 };
 
 /* Tries `n` records, at least one. With one record BATCH_SPLIT never comes: it has its own result then. */
@@ -68,7 +69,14 @@ void batch_deinit(struct batch *batch);
 struct batch_study *batch_study_of(const struct batch *batch, const struct store_record *record);
 /* Is the record to be applied by this transaction? */
 bool batch_is_active(const struct batch *batch, const struct store_record *record);
+/* The trial that the record changes; 0 where it changes none that is there. */
+int64_t batch_changed_trial(const struct store_record *record);
 void record_free_foreign(struct store_record *record);
+void batch_fail_record(struct store_record *record, enum store_result result, const char *detail);
+
+/* In batch_lock.c. Holds the studies whose rows others have locked, fails what concerns one that is gone.
+ * Check sql->status. */
+void batch_lock(struct batch *batch);
 
 /* The rows of studies and trials, in batch_study.c and batch_trial.c. Check sql->status. */
 void batch_put_studies(struct batch *batch);

@@ -115,7 +115,7 @@ static void change_study(struct batch *batch, struct batch_study *study, struct 
 static void delete_study(struct batch *batch, struct batch_study *study)
 {
     sql_run(batch->sql, "UPDATE studyd_studies SET state='deleted' WHERE uid=x'%s'", study->uid);
-    sql_run(batch->sql, "UPDATE studies SET study_name='studyd:deleted:%s' WHERE study_id=%lld", study->uid,
+    sql_run(batch->sql, "UPDATE studies SET study_name='" GARBAGE_NAME "%s' WHERE study_id=%lld", study->uid,
             (long long)study->known->study_id);
     study->is_deleted = true;
 }

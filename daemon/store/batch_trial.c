@@ -10,32 +10,75 @@
 #include "proto/memory.h"
 #include "proto/require.h"
 
-/* The INSERTs being collected. */
+/* ---- rows, collected until a statement is long enough ---- */
+
+enum table {
+    TABLE_PARAMS,
+    TABLE_VALUES,
+    TABLE_POINTS,
+    TABLE_USER_ATTRS,
+    TABLE_SYSTEM_ATTRS,
+    TABLE_OWN,
+    TABLE_COUNT
+};
+
+static const char *const attribute_columns[] = {"value_json", NULL};
+static const char *const point_columns[] = {"intermediate_value", "intermediate_value_type", NULL};
+/* '?': NULL leaves the column as it is. */
+static const char *const own_columns[] = {"attempt",  "retries",      "lease",      "worker",
+                                          "?request", "?sampled_seq", "?asked_seq", "?finished_seq",
+                                          "?outcome", "?params",      NULL};
+
+static const struct {
+    const char *head;
+    const char *key; /* NULL: a row that is there already is an error */
+    const char *const *columns;
+} tables[TABLE_COUNT] = {
+    [TABLE_PARAMS] = {"trial_params (trial_id, param_name, param_value, distribution_json)", NULL, NULL},
+    [TABLE_VALUES] = {"trial_values (trial_id, objective, value, value_type)", NULL, NULL},
+    [TABLE_POINTS] =
+        {"trial_intermediate_values (trial_id, step, intermediate_value, intermediate_value_type)",
+         "trial_id, step", point_columns},
+    [TABLE_USER_ATTRS] = {"trial_user_attributes (trial_id, `key`, value_json)", "trial_id, `key`",
+                          attribute_columns},
+    [TABLE_SYSTEM_ATTRS] = {"trial_system_attributes (trial_id, `key`, value_json)", "trial_id, `key`",
+                            attribute_columns},
+    [TABLE_OWN] = {"studyd_trials (uid, trial_id, attempt, retries, lease, worker, request, sampled_seq, "
+                   "asked_seq, finished_seq, outcome, params)",
+                   "uid, trial_id", own_columns},
+};
+
 struct rows {
     struct batch *batch;
     struct sql *sql;
-    struct buffer params, values, user_attrs, system_attrs, own;
-    struct buffer points;
+    struct buffer texts[TABLE_COUNT];
     /* Each parameter's name and distribution as literals, of the space that was used last. */
     const struct space *space;
     struct buffer *names, *distributions;
 };
 
-/* "INSERT ... VALUES (" at first, ",(" later. */
-static void open_row(struct buffer *out, const char *head)
+static void run_rows(struct rows *rows, enum table table)
 {
-    buffer_append_text(out, out->size ? "," : head);
-    buffer_append_char(out, '(');
-}
-
-static void run_rows(struct rows *rows, struct buffer *text, const char *key, const char *const *columns)
-{
+    struct buffer *text = &rows->texts[table];
     if (!text->size)
         return;
-    if (key)
-        sql_put_upsert(rows->sql, text, key, columns);
+    if (tables[table].key)
+        sql_put_upsert(rows->sql, text, tables[table].key, tables[table].columns);
     sql_run_buffer(rows->sql, text);
     buffer_clear(text);
+}
+
+/* Where the row's cells go; its parenthesis is to be closed. */
+static struct buffer *open_row(struct rows *rows, enum table table)
+{
+    struct buffer *text = &rows->texts[table];
+    if (text->size >= rows->sql->statement_bytes)
+        run_rows(rows, table);
+    if (text->size)
+        buffer_append_text(text, ",(");
+    else
+        buffer_printf(text, "INSERT INTO %s VALUES (", tables[table].head);
+    return text;
 }
 
 /* ---- rows in trials ---- */
@@ -47,7 +90,9 @@ static void create_trials(struct batch *batch)
         struct store_record *record = batch->records[i];
         if (record->change != STORE_CREATE_TRIAL || !batch_is_active(batch, record))
             continue;
-        open_row(&text, "INSERT INTO trials (number, study_id, state, datetime_start) VALUES ");
+        buffer_append_text(
+            &text,
+            text.size ? ",(" : "INSERT INTO trials (number, study_id, state, datetime_start) VALUES (");
         buffer_printf(&text, "%lld,%lld,'%s',", (long long)record->trial.number, (long long)record->study_id,
                       optuna_states[record->trial.state]);
         sql_put_time(batch->sql, &text, record->trial.start_us);
@@ -162,15 +207,14 @@ static void put_params(struct rows *rows, const struct store_record *record)
     for (size_t i = 0; i < rows->space->n_params; i++) {
         if (isnan(record->trial.params[i]))
             continue;
-        open_row(&rows->params,
-                 "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES ");
-        buffer_printf(&rows->params, "%lld,", (long long)record->trial.trial_id);
-        buffer_append(&rows->params, rows->names[i].data, rows->names[i].size);
-        buffer_append_char(&rows->params, ',');
-        sql_put_double(rows->sql, &rows->params, record->trial.params[i]);
-        buffer_append_char(&rows->params, ',');
-        buffer_append(&rows->params, rows->distributions[i].data, rows->distributions[i].size);
-        buffer_append_char(&rows->params, ')');
+        struct buffer *out = open_row(rows, TABLE_PARAMS);
+        buffer_printf(out, "%lld,", (long long)record->trial.trial_id);
+        buffer_append(out, rows->names[i].data, rows->names[i].size);
+        buffer_append_char(out, ',');
+        sql_put_double(rows->sql, out, record->trial.params[i]);
+        buffer_append_char(out, ',');
+        buffer_append(out, rows->distributions[i].data, rows->distributions[i].size);
+        buffer_append_char(out, ')');
     }
 }
 
@@ -185,10 +229,9 @@ static bool is_packable(const struct known_study *known, const struct space *spa
     return true;
 }
 
-static void put_packed(struct rows *rows, const struct store_record *record)
+static void put_packed(struct rows *rows, struct buffer *out, const struct store_record *record)
 {
     const struct space *space = record->trial.space;
-    struct buffer *out = &rows->own;
     if (!record->trial.params || !is_packable(batch_study_of(rows->batch, record)->known, space)) {
         buffer_append_text(out, "NULL");
         return;
@@ -202,24 +245,15 @@ static void put_packed(struct rows *rows, const struct store_record *record)
 
 /* ---- attributes ---- */
 
-static void put_attribute(struct buffer *out, const char *table, int64_t trial_id, const char *key,
+static void put_attribute(struct rows *rows, enum table table, int64_t trial_id, const char *key,
                           const struct buffer *json)
 {
-    if (!out->size)
-        buffer_printf(out, "INSERT INTO %s (trial_id, `key`, value_json) VALUES ", table);
-    else
-        buffer_append_char(out, ',');
-    buffer_printf(out, "(%lld,", (long long)trial_id);
+    struct buffer *out = open_row(rows, table);
+    buffer_printf(out, "%lld,", (long long)trial_id);
     sql_put_text(out, key);
     buffer_append_char(out, ',');
     sql_put_text(out, buffer_text(json));
     buffer_append_char(out, ')');
-}
-
-static void put_system_attribute(struct rows *rows, int64_t trial_id, const char *key,
-                                 const struct buffer *json)
-{
-    put_attribute(&rows->system_attrs, "trial_system_attributes", trial_id, key, json);
 }
 
 static void put_user_attributes(struct rows *rows, const struct store_record *record)
@@ -229,7 +263,7 @@ static void put_user_attributes(struct rows *rows, const struct store_record *re
     json_object_foreach (record->trial.user_attrs, key, value) {
         BUFFER_AUTO struct buffer json = {0};
         optuna_json_put(&json, value, OPTUNA_JSON_STRINGS);
-        put_attribute(&rows->user_attrs, "trial_user_attributes", record->trial.trial_id, key, &json);
+        put_attribute(rows, TABLE_USER_ATTRS, record->trial.trial_id, key, &json);
     }
 }
 
@@ -241,7 +275,7 @@ static void put_constraints(struct rows *rows, const struct store_record *record
         optuna_json_put_double(&json, record->trial.constraints[i]);
     }
     buffer_append_char(&json, ']');
-    put_system_attribute(rows, record->trial.trial_id, "constraints", &json);
+    put_attribute(rows, TABLE_SYSTEM_ATTRS, record->trial.trial_id, "constraints", &json);
 }
 
 static void put_failure(struct rows *rows, const struct store_record *record)
@@ -254,7 +288,7 @@ static void put_failure(struct rows *rows, const struct store_record *record)
         optuna_json_put_text(&json, record->trial.reason);
     }
     buffer_append_char(&json, '}');
-    put_system_attribute(rows, record->trial.trial_id, "studyd:failure", &json);
+    put_attribute(rows, TABLE_SYSTEM_ATTRS, record->trial.trial_id, "studyd:failure", &json);
 }
 
 static void put_attributes(struct rows *rows, const struct store_record *record)
@@ -268,7 +302,7 @@ static void put_attributes(struct rows *rows, const struct store_record *record)
     if (record->trial.fixed_params) {
         BUFFER_AUTO struct buffer json = {0};
         optuna_json_put(&json, record->trial.fixed_params, OPTUNA_JSON_FLOATS);
-        put_system_attribute(rows, record->trial.trial_id, "fixed_params", &json);
+        put_attribute(rows, TABLE_SYSTEM_ATTRS, record->trial.trial_id, "fixed_params", &json);
     }
 }
 
@@ -277,42 +311,29 @@ static void put_attributes(struct rows *rows, const struct store_record *record)
 static void put_values(struct rows *rows, const struct store_record *record)
 {
     for (size_t i = 0; i < record->trial.n_values; i++) {
-        open_row(&rows->values, "INSERT INTO trial_values (trial_id, objective, value, value_type) VALUES ");
-        buffer_printf(&rows->values, "%lld,%zu,", (long long)record->trial.trial_id, i);
-        value_put(rows->sql, &rows->values, record->trial.values[i]);
-        buffer_append_char(&rows->values, ')');
+        struct buffer *out = open_row(rows, TABLE_VALUES);
+        buffer_printf(out, "%lld,%zu,", (long long)record->trial.trial_id, i);
+        value_put(rows->sql, out, record->trial.values[i]);
+        buffer_append_char(out, ')');
     }
-}
-
-static void run_points(struct rows *rows)
-{
-    static const char *const columns[] = {"intermediate_value", "intermediate_value_type", NULL};
-    run_rows(rows, &rows->points, "trial_id, step", columns);
 }
 
 static void put_report(struct rows *rows, const struct store_record *record)
 {
     if (record->report.removes_later && record->report.n_points) {
-        run_points(rows); /* what was reported before goes first */
+        run_rows(rows, TABLE_POINTS); /* what was reported before goes first */
         sql_run(rows->sql, "DELETE FROM trial_intermediate_values WHERE trial_id=%lld AND step>=%d",
                 (long long)record->report.trial_id, record->report.points[0].step);
     }
     for (size_t i = 0; i < record->report.n_points; i++) {
-        open_row(&rows->points, "INSERT INTO trial_intermediate_values "
-                                "(trial_id, step, intermediate_value, intermediate_value_type) VALUES ");
-        buffer_printf(&rows->points, "%lld,%d,", (long long)record->report.trial_id,
-                      record->report.points[i].step);
-        value_put(rows->sql, &rows->points, record->report.points[i].value);
-        buffer_append_char(&rows->points, ')');
+        struct buffer *out = open_row(rows, TABLE_POINTS);
+        buffer_printf(out, "%lld,%d,", (long long)record->report.trial_id, record->report.points[i].step);
+        value_put(rows->sql, out, record->report.points[i].value);
+        buffer_append_char(out, ')');
     }
 }
 
 /* ---- our row ---- */
-
-/* '?': NULL leaves the column as it is. */
-static const char *const own_columns[] = {"attempt",  "retries",      "lease",      "worker",
-                                          "?request", "?sampled_seq", "?asked_seq", "?finished_seq",
-                                          "?outcome", "?params",      NULL};
 
 static void put_seq(struct buffer *out, int64_t seq)
 {
@@ -324,15 +345,11 @@ static void put_seq(struct buffer *out, int64_t seq)
 
 static void put_own_row(struct rows *rows, const struct store_record *record)
 {
-    struct buffer *out = &rows->own;
     const char *uid = batch_study_of(rows->batch, record)->uid;
     unsigned char lease[UID_BYTES];
     bool has_lease = record->trial.lease && record->trial.lease[0];
     require(!has_lease || uid_read(lease, record->trial.lease) == 0);
-    open_row(
-        out,
-        "INSERT INTO studyd_trials (uid, trial_id, attempt, retries, lease, worker, request, sampled_seq, "
-        "asked_seq, finished_seq, outcome, params) VALUES ");
+    struct buffer *out = open_row(rows, TABLE_OWN);
     buffer_printf(out, "x'%s',%lld,%lld,%lld,", uid, (long long)record->trial.trial_id,
                   (long long)record->trial.attempt, (long long)record->trial.retries);
     sql_put_bytes(out, has_lease ? lease : NULL, sizeof lease);
@@ -346,7 +363,7 @@ static void put_own_row(struct rows *rows, const struct store_record *record)
     buffer_append_char(out, ',');
     sql_put_bytes(out, record->trial.has_outcome ? record->trial.outcome : NULL, STORE_OUTCOME_SIZE);
     buffer_append_char(out, ',');
-    put_packed(rows, record);
+    put_packed(rows, out, record);
     buffer_append_char(out, ')');
 }
 
@@ -374,24 +391,15 @@ static void put_record(struct rows *rows, const struct store_record *record)
 
 void batch_put_trials(struct batch *batch)
 {
-    static const char *const attribute_columns[] = {"value_json", NULL};
     struct rows rows = {.batch = batch, .sql = batch->sql};
     create_trials(batch);
     move_all(batch);
     for (size_t i = 0; i < batch->n; i++)
         if (batch_is_active(batch, batch->records[i]))
             put_record(&rows, batch->records[i]);
-    run_points(&rows);
-    run_rows(&rows, &rows.params, NULL, NULL);
-    run_rows(&rows, &rows.values, NULL, NULL);
-    run_rows(&rows, &rows.user_attrs, "trial_id, `key`", attribute_columns);
-    run_rows(&rows, &rows.system_attrs, "trial_id, `key`", attribute_columns);
-    run_rows(&rows, &rows.own, "uid, trial_id", own_columns);
+    for (enum table table = 0; table < TABLE_COUNT; table++) {
+        run_rows(&rows, table);
+        buffer_deinit(&rows.texts[table]);
+    }
     forget_space(&rows);
-    buffer_deinit(&rows.params);
-    buffer_deinit(&rows.values);
-    buffer_deinit(&rows.user_attrs);
-    buffer_deinit(&rows.system_attrs);
-    buffer_deinit(&rows.own);
-    buffer_deinit(&rows.points);
 }

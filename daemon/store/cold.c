@@ -123,22 +123,28 @@ static void read_points(struct cold *cold)
             trial->points = memory_resize(trial->points, trial->n_points ? 2 * trial->n_points : 1,
                                           sizeof *trial->points);
         trial->points[trial->n_points++] =
-            (struct report_point){(int32_t)sql_int(cold->sql, 1), value_read(cold->sql, 2)};
+            (struct report_point){step_read(cold->sql, 1), value_read(cold->sql, 2)};
     }
 }
 
-/* A stored parameter as people write it. New reference; null where the distribution cannot be read. */
+#define MAX_INT 9007199254740992.0 /* up to here doubles are integers one by one */
+
+/* A stored parameter as people write it. New reference; null where the distribution cannot be read, or has no
+ * such choice. */
 static json_t *external_value(const char *distribution_json, double value)
 {
     json_t *distribution = optuna_json_read_distribution(distribution_json);
     const char *type = json_string_value(json_object_get(distribution, "type"));
+    const json_t *choices = json_object_get(distribution, "choices");
     json_t *result = NULL;
-    if (type && !isnan(value) && strcmp(type, "categorical") == 0)
-        result = json_incref(json_array_get(json_object_get(distribution, "choices"), (size_t)value));
-    else if (type && !isnan(value) && strcmp(type, "int") == 0)
+    if (type && strcmp(type, "categorical") == 0) {
+        if (value >= 0 && value < (double)json_array_size(choices))
+            result = json_incref(json_array_get(choices, (size_t)value));
+    } else if (type && strcmp(type, "int") == 0 && fabs(value) <= MAX_INT) {
         result = json_integer((json_int_t)value);
-    else if (type)
+    } else if (type) {
         result = json_from_double(value);
+    }
     json_decref(distribution);
     return result ? result : json_null();
 }

@@ -68,10 +68,24 @@ static bool remove_trials(struct sql *sql, const char *ids)
     return left > 0;
 }
 
+/* Is it still the study that we renamed when it was deleted? Somebody else may have removed that one, and the
+ * id may be another's now. */
+static bool is_still_there(struct sql *sql, int64_t study_id, const char *uid)
+{
+    bool is_there = false;
+    sql_query(sql, "SELECT study_id FROM studies WHERE study_id=%lld AND study_name='" GARBAGE_NAME "%s'",
+              (long long)study_id, uid);
+    while (sql_next(sql))
+        is_there = true;
+    return is_there;
+}
+
 /* True: nothing of the study is left but our rows of its trials. */
-static bool remove_optuna_rows(struct sql *sql, int64_t study_id)
+static bool remove_optuna_rows(struct sql *sql, int64_t study_id, const char *uid)
 {
     BUFFER_AUTO struct buffer ids = {0};
+    if (!is_still_there(sql, study_id, uid))
+        return true;
     read_trials(sql, study_id, &ids);
     if (ids.size) {
         (void)remove_trials(sql, buffer_text(&ids));
@@ -103,7 +117,7 @@ bool garbage_remove_slice(struct garbage_list *list, struct owner *owner, struct
     if (!owner_begin(owner, sql))
         return sql->status != SQL_OK;
     /* Our rows go last: while they are there a restart goes on from here. */
-    bool is_gone = garbage->study_id == 0 || remove_optuna_rows(sql, garbage->study_id);
+    bool is_gone = garbage->study_id == 0 || remove_optuna_rows(sql, garbage->study_id, uid);
     bool is_done = is_gone && remove_own_rows(sql, uid);
     sql_commit(sql);
     if (sql->status != SQL_OK) {

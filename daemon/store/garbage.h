@@ -9,6 +9,9 @@
 #include "daemon/store/owner.h"
 #include "daemon/store/sql.h"
 
+/* What a deleted study's name becomes, its uid follows: the old one is free at once. */
+#define GARBAGE_NAME "studyd:deleted:"
+
 struct garbage {
     int64_t study_id; /* 0: Optuna's rows are gone already, ours are left */
     unsigned char uid[UID_BYTES];

@@ -9,10 +9,13 @@
 #include <uv.h>
 
 #include "daemon/store/garbage.h"
+#include "daemon/store/id_set.h"
 #include "daemon/store/known.h"
 #include "daemon/store/load.h"
+#include "daemon/store/sql.h"
 #include "daemon/store/sql_address.h"
 #include "daemon/store/store.h"
+#include "daemon/store/watch.h"
 
 /* Linked by record->next. A zeroed struct is empty. */
 struct record_list {
@@ -24,15 +27,6 @@ struct store_record *record_list_pop(struct record_list *list); /* NULL where it
 struct read_list {
     struct store_read *first, *last;
 };
-
-/* A small set of studies. A zeroed struct is empty. */
-struct id_set {
-    size_t n;
-    int64_t *ids; /* owned */
-};
-bool id_set_has(const struct id_set *set, int64_t id);
-void id_set_add(struct id_set *set, int64_t id);
-void id_set_clear(struct id_set *set);
 
 enum event_kind { EVENT_STANDBY, EVENT_LOADED, EVENT_AWAY, EVENT_BACK, EVENT_FAILED };
 struct event {
@@ -50,6 +44,7 @@ struct store {
 
     /* The loop thread's. */
     uv_async_t async;
+    struct watch watch;
     uv_thread_t writer, reader;
     void (*closed)(void *user);
     void *closed_user;
@@ -63,7 +58,9 @@ struct store {
     uv_cond_t writer_wakes; /* records, is_loaded, is_closing */
     uv_cond_t reader_wakes; /* reads, wants_load, is_closing */
     struct record_list queue;
-    size_t n_queued, queued_bytes;
+    size_t n_pending, pending_bytes; /* queued, or the writer has them */
+    uint64_t n_passed;               /* so often the database took what was pending */
+    char obstacle[SQL_ERROR_SIZE];   /* what the writer met last, "" where it has passed since */
     struct record_list finished;
     struct id_set refused; /* studies of which a finished record was refused: what is submitted before it is
                               delivered goes the same way */
@@ -91,6 +88,10 @@ void store_emit(const struct store *store, void *study, struct known_study *know
                 const struct trial_list *list);
 bool store_is_ending(struct store *store); /* failed, or closing with nothing queued or no time left */
 
+/* The beginning of a thread of the store: signals are the loop's, but for those that say that the thread
+ * itself is broken (blocked, they would end the process without a word from a sanitizer or a core dump's
+ * handler). */
+void store_begin_thread(void);
 /* Thread functions. */
 void writer_main(void *store);
 void reader_main(void *store);

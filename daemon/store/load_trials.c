@@ -222,7 +222,7 @@ static void read_last_steps(struct trial_load *load)
         struct store_trial *trial = current_trial(load);
         if (!trial)
             continue;
-        trial->last_step = (int32_t)sql_int(load->sql, 1);
+        trial->last_step = step_read(load->sql, 1);
         trial->last_value = value_read(load->sql, 2);
     }
 }
@@ -244,8 +244,7 @@ static void read_points(struct trial_load *load)
         struct report_point *points = (struct report_point *)trial->points;
         if ((trial->n_points & (trial->n_points - 1)) == 0) /* grows at the powers of two */
             points = memory_resize(points, trial->n_points ? 2 * trial->n_points : 1, sizeof *points);
-        points[trial->n_points++] =
-            (struct report_point){(int32_t)sql_int(load->sql, 1), value_read(load->sql, 2)};
+        points[trial->n_points++] = (struct report_point){step_read(load->sql, 1), value_read(load->sql, 2)};
         trial->points = points;
     }
 }

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* The reader thread: loads everything once, then answers cold reads and looks for new studies, on a
  * connection of its own. */
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -20,6 +18,7 @@
 struct reader {
     struct store *store;
     struct sql *sql; /* NULL: not open */
+    bool has_told;   /* that loading waits */
 };
 
 /* Sleeps, unless the store ends: then false. */
@@ -33,16 +32,19 @@ static bool wait_to_retry(struct store *store)
     return goes_on;
 }
 
-static void reopen(struct reader *reader)
+static void reopen(struct reader *reader, enum sql_role role)
 {
     sql_close(reader->sql);
-    reader->sql = sql_open(&reader->store->address, SQL_READER);
+    reader->sql = sql_open(&reader->store->address, role);
 }
 
-/* After a read that failed: is it worth while to try again? Does what is needed for that. */
+/* After a failure while loading: is it worth while to try again? Does what is needed for that. */
 static bool recover(struct reader *reader)
 {
     struct sql *sql = reader->sql;
+    if (sql->status != SQL_REFUSED && !reader->has_told)
+        log_warning("loading waits, it is tried again until it works reason=%s", LOG_QUOTED(sql->error));
+    reader->has_told = true;
     if (sql->status == SQL_REFUSED) {
         char why[SQL_ERROR_SIZE + 40];
         snprintf(why, sizeof why, "the database cannot be read: %s", sql->error);
@@ -54,7 +56,7 @@ static bool recover(struct reader *reader)
     if (sql->status == SQL_RETRY)
         sql_forget(sql);
     else
-        reopen(reader);
+        reopen(reader, SQL_LOADER);
     return true;
 }
 
@@ -95,7 +97,7 @@ static bool load_study(struct reader *reader, struct loaded_study *loaded)
 static bool load_all(struct reader *reader)
 {
     struct study_list list;
-    reopen(reader);
+    reopen(reader, SQL_LOADER);
     for (load_studies(reader->sql, NULL, &list); reader->sql->status != SQL_OK;
          load_studies(reader->sql, NULL, &list)) {
         study_list_deinit(&list);
@@ -108,6 +110,8 @@ static bool load_all(struct reader *reader)
     reader->store->garbage = list.garbage;
     list.garbage = (struct garbage_list){0};
     study_list_deinit(&list);
+    sql_close(reader->sql); /* what reads may take their time is done */
+    reader->sql = NULL;
     return goes_on;
 }
 
@@ -117,7 +121,7 @@ static bool load_all(struct reader *reader)
 static void ready(struct reader *reader)
 {
     if (!reader->sql || reader->sql->status == SQL_LOST || reader->sql->status == SQL_FATAL)
-        reopen(reader);
+        reopen(reader, SQL_READER);
     sql_forget(reader->sql);
 }
 
@@ -149,6 +153,16 @@ static void serve_find(struct reader *reader, struct store_find *find, struct st
     log_warning("looking for new studies failed why=\"%s\"", reader->sql->error);
 }
 
+static void finish_read(struct store *store, struct store_read *read)
+{
+    if (store->reads_finished.first)
+        store->reads_finished.last->next = read;
+    else
+        store->reads_finished.first = read;
+    store->reads_finished.last = read;
+    uv_async_send(&store->async);
+}
+
 /* Takes a read, or does what has precedence. False: the thread ends. Called and left with the mutex held. */
 static bool step(struct reader *reader)
 {
@@ -165,15 +179,14 @@ static bool step(struct reader *reader)
         struct store_read *read = store->reads.first;
         store->reads.first = read->next;
         read->next = NULL;
+        bool is_away = store->is_away; /* each would wait for as long as the one before */
         uv_mutex_unlock(&store->mutex);
-        serve_read(reader, read);
-        uv_mutex_lock(&store->mutex);
-        if (store->reads_finished.first)
-            store->reads_finished.last->next = read;
+        if (is_away)
+            read->error = -1;
         else
-            store->reads_finished.first = read;
-        store->reads_finished.last = read;
-        uv_async_send(&store->async);
+            serve_read(reader, read);
+        uv_mutex_lock(&store->mutex);
+        finish_read(store, read);
     } else if (store->find) {
         struct study_list list;
         uv_mutex_unlock(&store->mutex);
@@ -193,10 +206,8 @@ void reader_main(void *argument)
 {
     struct reader reader = {.store = argument};
     struct store *store = argument;
-    sigset_t all;
-    sigfillset(&all); /* signals are the loop's */
-    pthread_sigmask(SIG_BLOCK, &all, NULL);
 
+    store_begin_thread();
     uv_mutex_lock(&store->mutex);
     while (step(&reader))
         ;

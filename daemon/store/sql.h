@@ -35,10 +35,12 @@ enum sql_status {
 
 enum sql_role {
     SQL_WRITER, /* short time limits, so that a frozen process loses its lock */
-    SQL_READER, /* never writes; may read for long */
+    SQL_LOADER, /* never writes; may read for long */
+    SQL_READER, /* never writes; somebody waits for what it reads */
 };
 
 #define SQL_ERROR_SIZE 400
+#define SQL_STATEMENT_BYTES (512u << 10) /* where the database allows more */
 
 struct sql {
     const struct sql_driver *driver;
@@ -48,6 +50,7 @@ struct sql {
     int64_t insert_id; /* id of the first row that the last INSERT made; the next ones follow in steps of
                           id_step */
     int64_t id_step;
+    size_t statement_bytes; /* one that grows row by row should not be longer */
 };
 
 /* What the two databases do differently. Functions never see a connection that has failed. */
@@ -60,7 +63,7 @@ struct sql_driver {
     const char *new_value; /* printf with a column's name: what the INSERT would have stored there */
     bool has_fraction;     /* of a second, in its times */
     bool needs_ping;       /* a session that is silent for some seconds is closed */
-    bool reuses_ids;       /* of studies and trials that were deleted */
+    bool reuses_ids;       /* of rows that were deleted, so that an id alone tells nothing */
 
     struct sql *(*open)(const struct sql_address *address, enum sql_role role);
     void (*close)(struct sql *sql);

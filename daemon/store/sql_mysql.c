@@ -17,9 +17,10 @@
 #include "proto/memory.h"
 
 #define CONNECT_TIMEOUT_S 3
-#define WRITER_TIMEOUT_S 10
-#define READER_TIMEOUT_S 60
+#define ANSWER_TIMEOUT_S 10
+#define LOADER_TIMEOUT_S 60
 #define IDLE_TIMEOUT_S 4 /* of the writer: a frozen owner loses its lock */
+#define HEAD_SIZE 100    /* so much of a statement says what it was about */
 
 struct sql_mysql {
     struct sql sql; /* first member */
@@ -28,7 +29,8 @@ struct sql_mysql {
     MYSQL_ROW row;
     unsigned long *sizes;
     bool has_lock;
-    char *database; /* its name, for remedies */
+    size_t max_bytes; /* of a statement; 0: not known yet */
+    char *database;   /* its name, for remedies */
 };
 
 /* Server errors that are not about the statement. Client errors (2000 to 2999) all mean a lost connection. */
@@ -88,10 +90,19 @@ static enum sql_status classify(unsigned code)
     return SQL_REFUSED;
 }
 
-static void note_error(struct sql *sql)
+/* `statement` is NULL while the connection is being opened. */
+static void note_error(struct sql *sql, const char *statement)
 {
     unsigned code = mysql_errno(self(sql)->mysql);
     const char *before = "", *database = "", *after = "";
+    if (statement && classify(code) == SQL_RETRY) {
+        sql_fail(
+            sql, SQL_RETRY,
+            "%s (error %u) at %.*s...; another session holds a lock: look for it in SHOW PROCESSLIST and "
+            "information_schema.INNODB_TRX, KILL ends it",
+            mysql_error(self(sql)->mysql), code, HEAD_SIZE, statement);
+        return;
+    }
     for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
         if (remedies[i].code == code) {
             before = remedies[i].before;
@@ -102,11 +113,26 @@ static void note_error(struct sql *sql)
              database, after);
 }
 
+/* 0, or -1: the server would end the connection, and so again at the next try. */
+static int check_size(struct sql *sql, size_t size)
+{
+    size_t max_bytes = self(sql)->max_bytes;
+    if (max_bytes == 0 || size < max_bytes)
+        return 0;
+    sql_fail(sql, SQL_REFUSED,
+             "a statement of %zu bytes is longer than the server's max_allowed_packet (%zu); SET GLOBAL "
+             "max_allowed_packet = 16777216",
+             size, max_bytes);
+    return -1;
+}
+
 static void run(struct sql *sql, const char *text, size_t size)
 {
     MYSQL *mysql = self(sql)->mysql;
+    if (check_size(sql, size) < 0)
+        return;
     if (mysql_real_query(mysql, text, (unsigned long)size) != 0) {
-        note_error(sql);
+        note_error(sql, text);
         return;
     }
     sql->affected = (int64_t)mysql_affected_rows(mysql);
@@ -116,13 +142,15 @@ static void run(struct sql *sql, const char *text, size_t size)
 static void query(struct sql *sql, const char *text, size_t size)
 {
     struct sql_mysql *connection = self(sql);
+    if (check_size(sql, size) < 0)
+        return;
     if (connection->result) /* of a query that was left before its end */
         mysql_free_result(connection->result);
     connection->result = NULL;
     if (mysql_real_query(connection->mysql, text, (unsigned long)size) == 0)
         connection->result = mysql_store_result(connection->mysql);
     if (!connection->result)
-        note_error(sql);
+        note_error(sql, text);
 }
 
 static bool next(struct sql *sql)
@@ -197,19 +225,24 @@ static void warn(struct sql *sql)
 
 static void set_session(struct sql *sql, enum sql_role role)
 {
-    sql_run(sql, "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 1, autocommit = 1, sql_mode = "
-                 "'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION'");
+    sql_run(sql,
+            "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 1, lock_wait_timeout = 1, "
+            "autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION'");
     if (role == SQL_WRITER)
         sql_run(sql, "SET SESSION wait_timeout = %d", IDLE_TIMEOUT_S);
-    sql_query(sql, "SELECT @@auto_increment_increment");
-    while (sql_next(sql))
+    sql_query(sql, "SELECT @@auto_increment_increment, @@max_allowed_packet");
+    while (sql_next(sql)) {
         sql->id_step = sql_int(sql, 0);
+        self(sql)->max_bytes = (size_t)sql_int(sql, 1);
+        sql->statement_bytes =
+            self(sql)->max_bytes / 2 < SQL_STATEMENT_BYTES ? self(sql)->max_bytes / 2 : SQL_STATEMENT_BYTES;
+    }
 }
 
 static void set_options(MYSQL *mysql, const struct sql_address *address, enum sql_role role)
 {
     unsigned connect_s = CONNECT_TIMEOUT_S;
-    unsigned timeout_s = role == SQL_WRITER ? WRITER_TIMEOUT_S : READER_TIMEOUT_S;
+    unsigned timeout_s = role == SQL_LOADER ? LOADER_TIMEOUT_S : ANSWER_TIMEOUT_S;
     unsigned tcp = MYSQL_PROTOCOL_TCP;
     mysql_options(mysql, MYSQL_OPT_CONNECT_TIMEOUT, &connect_s);
     mysql_options(mysql, MYSQL_OPT_READ_TIMEOUT, &timeout_s);
@@ -246,7 +279,7 @@ static struct sql *open_mysql(const struct sql_address *address, enum sql_role r
         set_session(sql, role);
         return sql;
     }
-    note_error(sql);
+    note_error(sql, NULL);
     if (sql->status != SQL_LOST) /* refused login, unknown database, ... */
         sql->status = SQL_FATAL;
     return sql;

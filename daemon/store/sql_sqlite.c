@@ -49,8 +49,14 @@ static enum sql_status classify(int code)
 static void note_error(struct sql *sql)
 {
     sqlite3 *db = self(sql)->db;
-    sql_fail(sql, classify(sqlite3_errcode(db)), "%s (SQLite error %d)", sqlite3_errmsg(db),
-             sqlite3_extended_errcode(db));
+    enum sql_status status = classify(sqlite3_errcode(db));
+    if (status == SQL_RETRY)
+        sql_fail(sql, status,
+                 "%s (SQLite error %d); another process is writing to it: `fuser %s` names those that have "
+                 "it open",
+                 sqlite3_errmsg(db), sqlite3_extended_errcode(db), self(sql)->path);
+    else
+        sql_fail(sql, status, "%s (SQLite error %d)", sqlite3_errmsg(db), sqlite3_extended_errcode(db));
 }
 
 static void run(struct sql *sql, const char *text, size_t size)
@@ -149,7 +155,12 @@ static bool lock(struct sql *sql)
         }
     }
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-    return fcntl(connection->lock_fd, F_OFD_SETLK, &whole) == 0;
+    if (fcntl(connection->lock_fd, F_OFD_SETLK, &whole) == 0)
+        return true;
+    if (errno != EAGAIN && errno != EACCES)
+        sql_fail(sql, SQL_LOST, "%s.lock cannot be locked: %s (a network file system?)", connection->path,
+                 strerror(errno));
+    return false;
 }
 
 static void warn(struct sql *sql)
@@ -200,6 +211,7 @@ static struct sql *open_sqlite(const struct sql_address *address, enum sql_role 
     struct sql *sql = &connection->sql;
     sql->driver = &sql_sqlite;
     sql->id_step = 1;
+    sql->statement_bytes = SQL_STATEMENT_BYTES;
     connection->lock_fd = -1;
     connection->path = memory_strdup(address->path);
     int flags = SQLITE_OPEN_READWRITE | (role == SQL_WRITER ? SQLITE_OPEN_CREATE : 0);

@@ -2,6 +2,8 @@
 /* The loop thread's side of the store: takes records and reads, hands back what is finished. */
 #include "daemon/store/store.h"
 
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +15,8 @@
 #include "proto/memory.h"
 #include "proto/require.h"
 
-#define MAX_QUEUED 100000
-#define MAX_QUEUED_BYTES (64u << 20)
+#define MAX_PENDING 100000
+#define MAX_PENDING_BYTES (64u << 20)
 
 void record_list_push(struct record_list *list, struct store_record *record)
 {
@@ -32,28 +34,6 @@ struct store_record *record_list_pop(struct record_list *list)
     if (record)
         list->first = record->next;
     return record;
-}
-
-bool id_set_has(const struct id_set *set, int64_t id)
-{
-    for (size_t i = 0; i < set->n; i++)
-        if (set->ids[i] == id)
-            return true;
-    return false;
-}
-
-void id_set_add(struct id_set *set, int64_t id)
-{
-    if (id_set_has(set, id))
-        return;
-    set->ids = memory_resize(set->ids, set->n + 1, sizeof *set->ids);
-    set->ids[set->n++] = id;
-}
-
-void id_set_clear(struct id_set *set)
-{
-    free(set->ids);
-    *set = (struct id_set){0};
 }
 
 /* Memory that a record takes in the queue, and text in a batch, about. */
@@ -123,9 +103,19 @@ bool store_is_ending(struct store *store)
 {
     uv_mutex_lock(&store->mutex);
     bool is_ending = store->has_failed ||
-                     (store->is_closing && (store->n_queued == 0 || uv_hrtime() >= store->close_at_ns));
+                     (store->is_closing && (store->n_pending == 0 || uv_hrtime() >= store->close_at_ns));
     uv_mutex_unlock(&store->mutex);
     return is_ending;
+}
+
+void store_begin_thread(void)
+{
+    static const int own[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+    sigset_t blocked;
+    sigfillset(&blocked);
+    for (size_t i = 0; i < sizeof own / sizeof *own; i++)
+        sigdelset(&blocked, own[i]);
+    pthread_sigmask(SIG_BLOCK, &blocked, NULL);
 }
 
 /* ---- loop thread ---- */
@@ -141,10 +131,11 @@ static void deliver_event(struct store *store, const struct event *event)
         observer->loaded(observer->user);
         break;
     case EVENT_AWAY:
-        observer->away(observer->user, true, event->text);
+        watch_forget(store);
+        observer->condition(observer->user, STORE_UNREACHABLE, event->text);
         break;
     case EVENT_BACK:
-        observer->away(observer->user, false, event->text);
+        observer->condition(observer->user, STORE_WORKS, "");
         break;
     case EVENT_FAILED:
         observer->failed(observer->user, event->exit_code, event->text);
@@ -224,6 +215,7 @@ static bool deliver(struct store *store)
     }
     if (found)
         deliver_found(store, found, &found_studies);
+    watch_look(store);
     return has_ended;
 }
 
@@ -244,16 +236,23 @@ static void close_cb(uv_handle_t *handle)
         closed(user);
 }
 
+/* One after the other: the last one frees them both. */
+static void close_timer_cb(uv_handle_t *handle)
+{
+    struct store *store = handle->data;
+    uv_close((uv_handle_t *)&store->async, close_cb);
+}
+
 static void async_cb(uv_async_t *async)
 {
     struct store *store = async->data;
     bool has_ended = deliver(store);
-    if (!has_ended || !store->is_closing || uv_is_closing((uv_handle_t *)async))
+    if (!has_ended || !store->is_closing || uv_is_closing((uv_handle_t *)&store->watch.timer))
         return;
     uv_thread_join(&store->writer);
     uv_thread_join(&store->reader);
     deliver(store); /* what the callbacks above submitted */
-    uv_close((uv_handle_t *)async, close_cb);
+    uv_close((uv_handle_t *)&store->watch.timer, close_timer_cb);
 }
 
 int store_check_url(const char *url, struct problem *problem)
@@ -279,6 +278,7 @@ struct store *store_new(uv_loop_t *loop, const char *url, const char *password, 
     store->events_end = &store->events;
     store->async.data = store;
     require(uv_async_init(loop, &store->async, async_cb) == 0);
+    watch_init(store, loop);
     require(uv_mutex_init(&store->mutex) == 0);
     require(uv_cond_init(&store->writer_wakes) == 0);
     require(uv_cond_init(&store->reader_wakes) == 0);
@@ -299,16 +299,17 @@ int store_submit(struct store *store, struct store_record *record)
     record->detail[0] = '\0';
     record->size_bytes = record_bytes(record);
     uv_mutex_lock(&store->mutex);
-    bool is_taken = store->is_serving && !store->is_away && !store->is_closing &&
-                    store->n_queued < MAX_QUEUED &&
-                    store->queued_bytes + record->size_bytes <= MAX_QUEUED_BYTES;
+    bool is_taken = store->is_serving && !store->is_away && !store->watch.is_stalled && !store->is_closing &&
+                    store->n_pending < MAX_PENDING &&
+                    store->pending_bytes + record->size_bytes <= MAX_PENDING_BYTES;
     if (is_taken && id_set_has(&store->refused, record->study_id)) {
         record->result = STORE_AWAY; /* behind one that was refused */
         record_list_push(&store->finished, record);
     } else if (is_taken) {
         record_list_push(&store->queue, record);
-        store->n_queued++;
-        store->queued_bytes += record->size_bytes;
+        store->n_pending++;
+        store->pending_bytes += record->size_bytes;
+        watch_begin(store);
         uv_cond_signal(&store->writer_wakes);
     }
     uv_mutex_unlock(&store->mutex);

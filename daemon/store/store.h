@@ -241,12 +241,20 @@ struct store_find {
 
 /* ---- the store ---- */
 
+#define STORE_STALL_S 5
+enum store_condition {
+    STORE_WORKS,
+    STORE_STALLED,     /* for STORE_STALL_S no change could be stored, and none is taken now; reads go on */
+    STORE_UNREACHABLE, /* nothing works */
+};
+
 struct store_observer {
     void *user;
     void (*standby)(void *user,
                     const char *owner); /* another process owns the database ("host pid 123"); we wait */
     void (*loaded)(void *user); /* the sink has seen everything; from now on the store takes records */
-    void (*away)(void *user, bool is_away, const char *why); /* the database went or came back */
+    /* It has changed; `why` names the cause and what helps. */
+    void (*condition)(void *user, enum store_condition condition, const char *why);
     /* It will never work (refused login, wrong schema) or ownership was lost: `exit_code` for the process. */
     void (*failed)(void *user, int exit_code, const char *why);
 };
@@ -261,10 +269,10 @@ struct store;
                                       struct problem *problem);
 /* Is the URL valid? Touches nothing. 0, or -1 with `problem`. */
 [[nodiscard]] int store_check_url(const char *url, struct problem *problem);
-/* Queues. 0; or -1 where the store is away or its queue is full: the record was not taken, `done` will not
- * come. */
+/* Queues. 0; or -1 where the store takes no changes now or its queue is full: the record was not taken,
+ * `done` will not come. */
 [[nodiscard]] int store_submit(struct store *store, struct store_record *record);
-/* 0, or -1 where the store is away. */
+/* 0, or -1 where the store cannot be reached. */
 [[nodiscard]] int store_read_trials(struct store *store, struct store_read *read);
 /* One at a time. 0, or -1 where the store is away. */
 [[nodiscard]] int store_find(struct store *store, struct store_find *find);

@@ -20,6 +20,12 @@ double value_read(struct sql *sql, int column)
     return sql_double(sql, column); /* NAN goes with NULL */
 }
 
+int32_t step_read(struct sql *sql, int column)
+{
+    int64_t step = sql_int(sql, column);
+    return step > INT32_MAX ? INT32_MAX : step < 0 ? 0 : (int32_t)step;
+}
+
 void value_put(const struct sql *sql, struct buffer *out, double value)
 {
     if (isfinite(value)) {

@@ -4,11 +4,14 @@
 
 #include <jansson.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "daemon/store/sql.h"
 
 /* Column `column` holds the number, the next one its type (FINITE, INF_POS, INF_NEG, NAN). */
 double value_read(struct sql *sql, int column);
+/* SQLite's may be wider than ours: the last one that we have stands for those. */
+int32_t step_read(struct sql *sql, int column);
 /* "0.5,'FINITE'", "NULL,'INF_POS'" */
 void value_put(const struct sql *sql, struct buffer *out, double value);
 

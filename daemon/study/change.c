@@ -90,7 +90,7 @@ void change_set_problem(const struct change *change, struct problem *problem)
 void change_set_refused(struct problem *problem)
 {
     problem_set(problem, PROBLEM_STORE_AWAY, "",
-                "the database cannot be reached, or too many changes wait for it; repeat the request");
+                "the database takes no changes now, or too many wait for it; repeat the request");
 }
 
 int64_t change_settled_seq(const struct study *study)

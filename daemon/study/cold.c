@@ -112,8 +112,7 @@ void study_read_trials(struct studies *studies, struct study *study, size_t n, c
     studies->n_open_calls++;
     study_ref(study);
     put_ids(cold_read, n, numbers);
-    bool is_read = cold_read->read.n_trials && !studies->is_store_away;
-    if (!is_read || studies->ports.read(studies->ports.user, &cold_read->read) < 0) {
+    if (!cold_read->read.n_trials || studies->ports.read(studies->ports.user, &cold_read->read) < 0) {
         if (cold_read->read.n_trials)
             problem_set(&call->problem, PROBLEM_STORE_AWAY, "",
                         "the database cannot be reached; attributes lie only there");

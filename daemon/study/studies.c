@@ -70,8 +70,9 @@ int studies_check_open(const struct studies *studies, struct problem *problem)
     if (studies->is_stopping)
         return problem_set(problem, PROBLEM_STOPPING, "", "studyd is stopping; ask again when it is back");
     if (studies->is_store_away)
-        return problem_set(problem, PROBLEM_STORE_AWAY, "",
-                           "the database cannot be reached; repeat the request later");
+        return problem_set(
+            problem, PROBLEM_STORE_AWAY, "",
+            "the database takes no changes now, GET /readyz says why; repeat the request later");
     return 0;
 }
 
@@ -140,11 +141,6 @@ size_t studies_workers(const struct studies *studies, size_t limit, struct worke
 size_t studies_open_calls(const struct studies *studies)
 {
     return studies->n_open_calls;
-}
-
-bool studies_is_store_away(const struct studies *studies)
-{
-    return studies->is_store_away;
 }
 
 /* ---- the end of a turn ---- */

@@ -53,10 +53,10 @@ struct study_ports {
 void studies_free(struct studies *studies);
 /* What the store loads into; the sink's `user` is the studies. */
 struct store_sink studies_sink(struct studies *studies);
-/* The store has loaded everything (leases of open trials start afresh), went away, or came back. */
+/* The store has loaded everything (leases of open trials start afresh); it takes no changes (away), or takes
+ * them again. */
 void studies_loaded(struct studies *studies);
 void studies_store_away(struct studies *studies, bool is_away);
-bool studies_is_store_away(const struct studies *studies);
 /* The time has come that `wake` asked for. */
 void studies_tick(struct studies *studies);
 /* Answers every waiting ask with `stopping`, refuses new calls. Records under way still finish. */

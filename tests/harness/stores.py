@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The databases of the tests: an SQLite file, or a database of a MariaDB that the tests start for themselves."""
 
+import contextlib
+import sqlite3
 import subprocess
 
 from harness import child
@@ -15,6 +17,16 @@ class SqliteStore:
         self.url = f"sqlite:///{self.path}"
         self.optuna_url = self.url
 
+    @contextlib.contextmanager
+    def session(self, *statements):
+        """Another session in a transaction: what these statements lock stays locked until the block ends."""
+        with contextlib.closing(sqlite3.connect(self.path, isolation_level=None, timeout=30)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            for statement in statements:
+                connection.execute(statement)
+            yield
+            connection.execute("ROLLBACK")
+
 
 class MysqlStore:
     kind = "mysql"
@@ -28,6 +40,21 @@ class MysqlStore:
 
     def query(self, sql):
         return self.server.query(f"USE `{self.name}`; {sql}")
+
+    @contextlib.contextmanager
+    def session(self, *statements):
+        """Another session in a transaction: what these statements lock stays locked until the block ends."""
+        client = subprocess.Popen(["mariadb", "--no-defaults", "--user=root", f"--socket={self.server.socket}", "--batch",
+                                   "--skip-column-names", "--unbuffered", self.name],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        with client:
+            for statement in ("START TRANSACTION", *statements, "SELECT 'held'"):
+                client.stdin.write(statement + ";\n")
+            client.stdin.flush()
+            while (line := client.stdout.readline()) != "held\n":
+                assert line, "the session ended"
+            yield
+            client.stdin.close()
 
 
 class Mariadb(child.Daemon):

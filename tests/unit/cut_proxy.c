@@ -19,6 +19,7 @@
 struct pair {
     int client, server; /* -1: free */
     bool cuts_answer;   /* the statement went through; its answer is the end */
+    bool lies;          /* the answer is another one */
 };
 
 struct cut_proxy {
@@ -51,7 +52,7 @@ static void end_pair(struct pair *pair)
         close(pair->client);
         close(pair->server);
     }
-    *pair = (struct pair){-1, -1, false};
+    *pair = (struct pair){-1, -1, false, false};
 }
 
 static void set_open(struct cut_proxy *proxy, bool is_open)
@@ -98,12 +99,20 @@ static bool is_armed_for(struct cut_proxy *proxy, const char *bytes, size_t size
     return is_it;
 }
 
-static void note_cut(struct cut_proxy *proxy, struct pair *pair)
+static void note_cut(struct cut_proxy *proxy)
 {
-    end_pair(pair);
     pthread_mutex_lock(&proxy->mutex);
     proxy->has_cut = true;
     pthread_mutex_unlock(&proxy->mutex);
+}
+
+/* The packet of an error: length, number, 0xff, code 1317, "#" and SQLSTATE, text. Returns its size. */
+static ssize_t put_lie(char *bytes)
+{
+    static const char lie[] = "\x28\0\0\x01\xff\x25\x05#70100Query execution was interrupted";
+    memcpy(bytes, lie, sizeof lie - 1);
+    require(sizeof lie - 1 == 4 + 0x28);
+    return sizeof lie - 1;
 }
 
 static void pass(struct cut_proxy *proxy, struct pair *pair, bool is_from_client)
@@ -116,15 +125,23 @@ static void pass(struct cut_proxy *proxy, struct pair *pair, bool is_from_client
         return;
     }
     if (!is_from_client && pair->cuts_answer) {
-        note_cut(proxy, pair);
+        end_pair(pair);
+        note_cut(proxy);
         return;
+    }
+    if (!is_from_client && pair->lies) {
+        size = put_lie(bytes);
+        pair->lies = false;
+        note_cut(proxy);
     }
     if (is_from_client && is_armed_for(proxy, bytes, (size_t)size, &cut)) {
         if (cut == CUT_BEFORE) {
-            note_cut(proxy, pair);
+            end_pair(pair);
+            note_cut(proxy);
             return;
         }
-        pair->cuts_answer = true;
+        pair->cuts_answer = cut == CUT_AFTER;
+        pair->lies = cut == CUT_LIE;
     }
     if (send(is_from_client ? pair->server : pair->client, bytes, (size_t)size, MSG_NOSIGNAL) != size)
         end_pair(pair);
@@ -195,7 +212,7 @@ struct cut_proxy *cut_proxy_new(char *url, size_t url_size)
     snprintf(socket_path, url_size - (size_t)(socket_path - url), "%s", proxy->path);
     proxy->listener = -1;
     for (size_t i = 0; i < MAX_PAIRS; i++)
-        proxy->pairs[i] = (struct pair){-1, -1, false};
+        proxy->pairs[i] = (struct pair){-1, -1, false, false};
     pthread_mutex_init(&proxy->mutex, NULL);
     pthread_cond_init(&proxy->has_looked, NULL);
     require(pipe(proxy->wake) == 0);

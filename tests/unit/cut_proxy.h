@@ -8,6 +8,7 @@
 enum cut {
     CUT_BEFORE, /* the server never sees the statement */
     CUT_AFTER,  /* it has answered, but the client never sees that */
+    CUT_LIE,    /* it has answered, but the client sees another answer: an error (1317, interrupted) */
 };
 
 struct cut_proxy;

@@ -111,12 +111,14 @@ static void loaded(void *user)
     ((struct harness *)user)->is_loaded = true;
 }
 
-static void away(void *user, bool is_away, const char *why)
+static void condition(void *user, enum store_condition condition, const char *why)
 {
     struct harness *harness = user;
-    harness->is_away = is_away;
-    harness->n_away += is_away;
-    if (is_away)
+    harness->is_away = condition == STORE_UNREACHABLE;
+    harness->n_away += condition == STORE_UNREACHABLE;
+    harness->is_stalled = condition == STORE_STALLED;
+    harness->n_stalls += condition == STORE_STALLED;
+    if (condition != STORE_WORKS)
         snprintf(harness->why, sizeof harness->why, "%s", why);
 }
 
@@ -136,7 +138,7 @@ void harness_open(struct harness *harness)
 {
     struct problem problem = {0};
     struct store_sink sink = {harness, study_begin, take_trial, study_end};
-    struct store_observer observer = {harness, standby, loaded, away, failed};
+    struct store_observer observer = {harness, standby, loaded, condition, failed};
     json_decref(harness->loaded);
     harness->loaded = json_object();
     harness->is_loaded = harness->is_closed = false;
@@ -147,11 +149,16 @@ void harness_open(struct harness *harness)
     harness_run_until(harness, harness->is_loaded || harness->n_standby || harness->exit_code);
 }
 
-void harness_close(struct harness *harness)
+void harness_close_within(struct harness *harness, int grace_ms)
 {
-    store_close(harness->store, 5000, closed, harness);
+    store_close(harness->store, grace_ms, closed, harness);
     harness_run_until(harness, harness->is_closed);
     harness->store = NULL;
+}
+
+void harness_close(struct harness *harness)
+{
+    harness_close_within(harness, 5000);
 }
 
 void harness_reopen(struct harness *harness)
@@ -168,7 +175,7 @@ static struct sql *open_outside(const char *url)
     struct sql_address address;
     struct problem problem = {0};
     assert_int_equal(sql_address_read(&address, url, NULL, &problem), 0);
-    struct sql *sql = sql_open(&address, address.path ? SQL_WRITER : SQL_READER); /* no short time limits */
+    struct sql *sql = sql_open(&address, address.path ? SQL_WRITER : SQL_LOADER); /* no short time limits */
     if (sql->status != SQL_OK)
         fail_msg("%s: %s", url, sql->error);
     sql_address_deinit(&address);

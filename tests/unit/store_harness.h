@@ -22,8 +22,8 @@ struct harness {
     uv_loop_t loop;
     struct store *store;
     json_t *loaded; /* what the sink saw: {"study name": {..., "trials": [...]}} */
-    bool is_loaded, is_away, is_closed;
-    int n_away; /* times that it went */
+    bool is_loaded, is_away, is_stalled, is_closed;
+    int n_away, n_stalls; /* how often */
     int n_standby;
     char owner[300]; /* of whom standby spoke */
     int exit_code;   /* of failed() */
@@ -51,6 +51,7 @@ void harness_choose_tests(void);
 /* Opens the store and runs the loop until it has loaded, stands by, or failed. */
 void harness_open(struct harness *harness);
 void harness_close(struct harness *harness);
+void harness_close_within(struct harness *harness, int grace_ms);
 /* Closes and opens again: what is loaded is what the database holds. */
 void harness_reopen(struct harness *harness);
 /* Submits and waits for it. */

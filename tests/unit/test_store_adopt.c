@@ -88,6 +88,53 @@ static void test_optuna_study(void **state)
     assert_json(json_object_get(harness_trial(harness, "theirs", 3), "params"), "[\"NaN\",\"NaN\"]");
 }
 
+static void assert_odd(struct store_read *read)
+{
+    assert_int_equal(read->error, 0);
+    assert_json(read->trials[0].params, "{\"below\":null,\"beyond\":null,\"half\":\"b\",\"nan\":null,"
+                                        "\"wide\":1e20,\"int\":-7,\"inf\":\"Infinity\",\"none\":null}");
+    assert_int_equal(read->trials[0].n_points, 2);
+    assert_int_equal(read->trials[0].points[0].step, 5);
+    assert_int_equal(read->trials[0].points[1].step, INT32_MAX);
+    *(bool *)read->user = true;
+}
+
+#define CHOICES "{\"name\": \"CategoricalDistribution\", \"attributes\": {\"choices\": [\"a\", \"b\"]}}"
+#define AN_INT                                                                                   \
+    "{\"name\": \"IntDistribution\", \"attributes\": {\"log\": false, \"step\": 1, \"low\": 1, " \
+    "\"high\": 9}}"
+
+/* Whatever others have written can be read: indices of no choice, numbers that are no integers, steps beyond
+ * 32 bits. */
+static void test_odd_values(void **state)
+{
+    struct harness *harness = begin_with_tables(state);
+    int64_t trial_id = 70;
+    bool is_done = false;
+    harness_sql(harness, "INSERT INTO studies (study_id, study_name) VALUES (7, 'theirs')");
+    harness_sql(harness,
+                "INSERT INTO study_directions (study_id, objective, direction) VALUES (7, 0, 'MAXIMIZE')");
+    harness_sql(harness,
+                "INSERT INTO trials (trial_id, number, study_id, state) VALUES (70, 0, 7, 'PRUNED')");
+    harness_sql(harness,
+                "INSERT INTO trial_params (trial_id, param_name, param_value, distribution_json) VALUES "
+                "(70, 'below', -1, '" CHOICES "'), (70, 'beyond', 2, '" CHOICES "'), "
+                "(70, 'half', 1.5, '" CHOICES "'), (70, 'nan', NULL, '" CHOICES "'), "
+                "(70, 'wide', 1e20, '" AN_INT "'), (70, 'int', -7, '" AN_INT "'), "
+                "(70, 'inf', %s, '" FLOAT_X "'), (70, 'none', 1, 'none')",
+                harness->kind == HARNESS_SQLITE ? "9e999" : "1e308", "1.0");
+    harness_sql(harness,
+                "INSERT INTO trial_intermediate_values (trial_id, step, intermediate_value, "
+                "intermediate_value_type) VALUES (70, 5, 0.5, 'FINITE'), (70, %s, 1, 'FINITE')",
+                harness->kind == HARNESS_SQLITE ? "1099511627776" : "2147483647");
+    harness_open(harness);
+    assert_json(json_object_get(harness_trial(harness, "theirs", 0), "last_step"), "2147483647");
+    struct store_read read = {
+        .study_id = 7, .n_trials = 1, .trial_ids = &trial_id, .done = assert_odd, .user = &is_done};
+    assert_int_equal(store_read_trials(harness->store, &read), 0);
+    harness_run_until(harness, is_done);
+}
+
 /* A study of Optuna's goes on under us: it gets a uid, its trials' parameters are not packed while there is
  * no spec, and a waiting one of its trials can be handed out. */
 static void test_optuna_study_goes_on(void **state)
@@ -286,12 +333,19 @@ static void test_no_database(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_optuna_study),        ON_BOTH(test_optuna_study_goes_on),
-        ON_BOTH(test_other_version),       ON_BOTH(test_other_schema_version),
-        ON_BOTH(test_other_program),       ON_BOTH(test_half_made),
-        ON_BOTH(test_no_access),           ON_SQLITE(test_no_database),
-        ON_BOTH(test_newer_version),       ON_SQLITE(test_locked_directory),
-        ON_MYSQL(test_wrong_password),     ON_MYSQL(test_read_only_user),
+        ON_SQLITE(test_odd_values),
+        ON_BOTH(test_optuna_study),
+        ON_BOTH(test_optuna_study_goes_on),
+        ON_BOTH(test_other_version),
+        ON_BOTH(test_other_schema_version),
+        ON_BOTH(test_other_program),
+        ON_BOTH(test_half_made),
+        ON_BOTH(test_no_access),
+        ON_SQLITE(test_no_database),
+        ON_BOTH(test_newer_version),
+        ON_SQLITE(test_locked_directory),
+        ON_MYSQL(test_wrong_password),
+        ON_MYSQL(test_read_only_user),
         ON_SQLITE(test_refused_ownership),
     };
     harness_choose_tests();

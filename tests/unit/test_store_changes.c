@@ -442,6 +442,93 @@ static void test_many_at_once(void **state)
     }
 }
 
+/* A choice's name of 50 kB: each trial's row repeats it. */
+static struct space *wide_space(void)
+{
+    struct problem problem = {0};
+    char name[50000];
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    json_t *json = json_pack("{s:{s:s,s:[s,s]}}", "c", "type", "categorical", "choices", "a", name);
+    struct space *space = space_read(json, "space", &problem);
+    json_decref(json);
+    return space;
+}
+
+/* The server takes packets of this size from now on. */
+static void set_packet(struct harness *harness, int size)
+{
+    if (harness->kind == HARNESS_MYSQL)
+        harness_sql(harness, "SET GLOBAL max_allowed_packet = %d", size);
+}
+
+/* A batch is as large as its rows happen to be, a statement is not. */
+static void test_large_batch(void **state)
+{
+    enum { N = 60 };
+    struct harness *harness = *state;
+    struct space *space = wide_space();
+    const double first = 0;
+    static struct store_record records[N];
+    struct store_record *pointers[N];
+    set_packet(harness, 1 << 20);
+    begin(state);
+    int64_t study_id = create_study(harness);
+    for (int i = 0; i < N; i++) {
+        records[i] = record_create_trial(study_id, i, &first);
+        records[i].trial.space = space;
+        pointers[i] = &records[i];
+    }
+    harness_do_all(harness, pointers, N);
+    set_packet(harness, 16 << 20);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(records[i].result, STORE_DONE);
+    assert_int_equal(harness->n_away, 0);
+    assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM trial_params"), "60");
+    assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM studyd_trials"), "60");
+    space_free(space);
+}
+
+/* What is too large by itself is refused, with what helps, and does not end the connection for others. */
+static void test_too_large(void **state)
+{
+    struct harness *harness = *state;
+    char text[65501];
+    memset(text, 'x', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    set_packet(harness, 1 << 16);
+    begin(state);
+    int64_t study_id = create_study(harness);
+    struct store_record large = record_create_trial(study_id, 0, NULL), other = record_create_study("t");
+    large.trial.user_attrs = json_pack("{s:s}", "a", text);
+    other.uid = "ffffffffffffffffffffffffffffffff";
+    harness_do_all(harness, (struct store_record *[]){&large, &other}, 2);
+    set_packet(harness, 16 << 20);
+    json_decref(large.trial.user_attrs);
+    assert_int_equal(large.result, STORE_REFUSED);
+    assert_non_null(strstr(large.detail, "max_allowed_packet"));
+    assert_int_equal(other.result, STORE_DONE);
+    assert_int_equal(harness->n_away, 0);
+}
+
+/* An attribute of more than a TEXT's 65,535 bytes is refused (1406); the trial is as it was. */
+static void test_too_long(void **state)
+{
+    struct harness *harness = begin(state);
+    int64_t study_id = create_study(harness);
+    int64_t trial_id = create_trial(harness, study_id, 0);
+    char *text = memset(malloc(70001), 'x', 70000);
+    text[70000] = '\0';
+    struct store_record tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half);
+    tell.trial.user_attrs = json_pack("{s:s}", "a", text);
+    assert_int_equal(harness_do(harness, &tell), STORE_REFUSED);
+    assert_non_null(strstr(tell.detail, "error 1406"));
+    assert_string_equal(harness_value(harness, "SELECT state FROM trials"), "RUNNING");
+    assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM trial_values"), "0");
+    json_decref(tell.trial.user_attrs);
+    free(text);
+}
+
 static void assert_cold(struct store_read *read)
 {
     const struct store_cold_trial *ours = &read->trials[1], *gone = &read->trials[0];
@@ -508,6 +595,9 @@ int main(void)
         ON_BOTH(test_report_of_new_attempt),
         ON_BOTH(test_release_and_fail),
         ON_BOTH(test_many_at_once),
+        ON_BOTH(test_large_batch),
+        ON_MYSQL(test_too_large),
+        ON_MYSQL(test_too_long),
         ON_BOTH(test_cold_read),
     };
     harness_choose_tests();
