@@ -228,6 +228,8 @@ static void set_session(struct sql *sql, enum sql_role role)
     sql_run(sql,
             "SET SESSION time_zone = '+00:00', innodb_lock_wait_timeout = 1, lock_wait_timeout = 1, "
             "autocommit = 1, sql_mode = 'STRICT_ALL_TABLES,NO_BACKSLASH_ESCAPES,NO_ENGINE_SUBSTITUTION'");
+    sql_run(sql,
+            "SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ"); /* whatever the server's default is */
     if (role == SQL_WRITER)
         sql_run(sql, "SET SESSION wait_timeout = %d", IDLE_TIMEOUT_S);
     sql_query(sql, "SELECT @@auto_increment_increment, @@max_allowed_packet");

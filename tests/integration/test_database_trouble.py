@@ -2,6 +2,7 @@
 """A database that others have locked, or that hangs: what the operator sees, who has to wait, and that it ends."""
 
 import http.client
+import json
 import signal
 import socket
 import threading
@@ -147,6 +148,35 @@ def test_a_locked_database_at_the_start(sqlite, start_studyd):
         assert "database is locked" in studyd.wait_for_log("cannot be reached", 20)
     studyd.wait_for_log("listening on")
     assert studyd.log().count("cannot be reached") == 1
+
+
+def test_a_frozen_owner_loses_the_database(start_studyd, shared_mariadb, directory, daemons):
+    """The standby takes over; the frozen one, when it goes on, writes nothing and ends with 1."""
+    store = shared_mariadb.new_database()
+    first = start_studyd(store)
+    first.create(spec("a"))
+    trial = first.ask_one("a")
+    (directory / "second").mkdir()
+    second = Studyd(directory / "second", store)
+    daemons.append((second, 0))
+    second.start()
+    host, port = first.http.address.split(":")
+    with socket.create_connection((host, int(port))) as late:
+        first.process.send_signal(signal.SIGSTOP)
+        try:
+            body = json.dumps({"lease": trial["lease"], "value": 1.0}).encode()
+            late.sendall(b"POST /v1/studies/a/trials/0/tell HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n"
+                         b"Content-Type: application/json\r\n\r\n%s" % (len(body), body))
+            second.wait_for_log("serving", 30)
+            assert second.tell("a", 0, trial["lease"], 2.0)["state"] == "complete"
+        finally:
+            first.process.send_signal(signal.SIGCONT)
+        assert first.wait(30) == 1
+        answer = late.recv(10000)
+    assert "another studyd has taken the database over" in first.log()
+    assert b" 200 " not in answer.split(b"\r\n")[0]
+    assert second.trial("a", 0)["value"] == 2.0
+    assert store.query("SELECT COUNT(*), MAX(value) FROM trial_values") == [["1", "2"]]
 
 
 def test_sigterm_while_the_database_hangs(mariadb, start_studyd):

@@ -442,6 +442,57 @@ static void test_many_at_once(void **state)
     }
 }
 
+/* More than fit into one batch, in one go: all are stored, in their order. */
+static void test_more_than_a_batch(void **state)
+{
+    enum { N = 5000 };
+    struct harness *harness = begin(state);
+    int64_t study_id = create_study(harness);
+    int64_t trial_id = create_trial(harness, study_id, 0);
+    static struct store_record records[N];
+    static struct report_point points[N];
+    static struct store_record *pointers[N];
+    for (int i = 0; i < N; i++) {
+        points[i] = (struct report_point){i % 50, i};
+        records[i] = record_of(STORE_REPORT, study_id, 100 + i);
+        records[i].report.trial_id = trial_id;
+        records[i].report.n_points = 1;
+        records[i].report.points = &points[i];
+        pointers[i] = &records[i];
+    }
+    harness_do_all(harness, pointers, N);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(records[i].result, STORE_DONE);
+    assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM trial_intermediate_values WHERE "
+                                               "intermediate_value = step + 4950"),
+                        "50");
+    assert_string_equal(harness_value(harness, "SELECT seq FROM studyd_studies"), "5099");
+}
+
+/* The server may give ids in steps, as a member of a cluster does: each row gets what belongs to it. */
+static void test_id_steps(void **state)
+{
+    enum { N = 5 };
+    struct harness *harness = *state;
+    harness_sql(harness, "SET GLOBAL auto_increment_increment = 3");
+    begin(state);
+    harness_sql(harness, "SET GLOBAL auto_increment_increment = 1");
+    int64_t study_id = create_study(harness);
+    struct store_record records[N];
+    struct store_record *pointers[N];
+    for (int i = 0; i < N; i++) {
+        records[i] = record_create_trial(study_id, i, params);
+        pointers[i] = &records[i];
+    }
+    harness_do_all(harness, pointers, N);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(atoi(harness_value(harness, "SELECT number FROM trials WHERE trial_id=%lld",
+                                            (long long)records[i].trial.trial_id)),
+                         i);
+    assert_string_equal(harness_value(harness, "SELECT COUNT(DISTINCT trial_id) FROM trial_params"), "5");
+    assert_int_equal(records[1].trial.trial_id, records[0].trial.trial_id + 3);
+}
+
 /* A choice's name of 50 kB: each trial's row repeats it. */
 static struct space *wide_space(void)
 {
@@ -595,6 +646,8 @@ int main(void)
         ON_BOTH(test_report_of_new_attempt),
         ON_BOTH(test_release_and_fail),
         ON_BOTH(test_many_at_once),
+        ON_BOTH(test_more_than_a_batch),
+        ON_MYSQL(test_id_steps),
         ON_BOTH(test_large_batch),
         ON_MYSQL(test_too_large),
         ON_MYSQL(test_too_long),

@@ -201,6 +201,25 @@ static void test_look(void **state)
     assert_int_equal(harness_do(harness, &record), STORE_DONE);
 }
 
+/* What somebody has added and not committed is not there: neither for a look, nor for an ask's number, which
+ * waits for it. */
+static void test_uncommitted(void **state)
+{
+    struct harness *harness = begin(state);
+    int64_t study_id = create_study(harness);
+    harness_sql(harness, "SET GLOBAL TRANSACTION ISOLATION LEVEL READ UNCOMMITTED");
+    harness_reopen(harness);
+    harness_sql(harness, "START TRANSACTION");
+    harness_sql(harness, "INSERT INTO trials (number, study_id, state) VALUES (0, %lld, 'RUNNING')",
+                (long long)study_id);
+    struct store_record look = record_of(STORE_LOOK, study_id, 0);
+    assert_int_equal(see(harness, &look), STORE_DONE);
+    assert_int_equal(seen.n_foreign, 0);
+    harness_sql(harness, "ROLLBACK");
+    harness_sql(harness, "SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ");
+    create_trial(harness, study_id, 0);
+}
+
 /* ---- conflicts and refusals ---- */
 
 /* A trial that somebody else finished meanwhile: not applied, and the row as it is now comes along; others in
@@ -601,6 +620,7 @@ int main(void)
         ON_BOTH(test_strangers),
         ON_BOTH(test_strangers_in_batch),
         ON_BOTH(test_look),
+        ON_MYSQL(test_uncommitted),
         ON_BOTH(test_conflict),
         ON_BOTH(test_vanished),
         ON_BOTH(test_reused_id),
