@@ -6,6 +6,7 @@ import json
 import re
 import signal
 import threading
+import time
 
 import pytest
 
@@ -287,8 +288,9 @@ def test_a_tell_that_comes_too_late(run, status):
 
 def test_a_quiet_trial_keeps_its_lease(run):
     """Heartbeats come at a third of the lease's time while a trial runs without reports."""
-    server, _ = run('time.sleep(1.5)\nsay(op="done", values=[1])')
-    assert 4 <= len(server.bodies("heartbeat", 0)) <= 8
+    server, worker = run('time.sleep(1.5)\nsay(op="done", values=[1])')
+    seconds = float(re.search(r"trial complete .* seconds=(\S+)", worker.log())[1])
+    assert seconds / 0.4 <= len(server.bodies("heartbeat", 0)) <= seconds / 0.2 + 1
 
 
 @pytest.mark.parametrize("verb", ["heartbeat", "report"])
@@ -385,6 +387,24 @@ def test_an_answer_that_comes_while_stopping(run):
     assert server.told[0]["state"] == "waiting"
 
 
+def test_a_hand_back_does_not_wait_for_reports(run):
+    """What a trial that is handed back still had to report does not hold the worker up."""
+    reached, told = threading.Event(), threading.Event()
+
+    def hold(verb, number, body, n_before):
+        if verb == "report":
+            reached.set()
+            told.wait(20)
+        if verb == "tell":
+            told.set()
+
+    server, worker = run('say(op="report", step=1, value=1)\ntime.sleep(60)', hold, finish=False)
+    assert reached.wait(20)
+    worker.process.send_signal(signal.SIGTERM)
+    assert worker.wait(10) == 143
+    assert server.told[0]["state"] == "waiting"
+
+
 def test_refused_tokens_end_the_worker(run):
     """What asking again would not help ends the worker, with studyd's words."""
     def refuse(verb, number, body, n_before):
@@ -393,6 +413,15 @@ def test_refused_tokens_end_the_worker(run):
     server, worker = run("pass", refuse, finish=False)
     assert worker.wait() == 1
     assert "the token is not known here" in worker.log()
+
+
+def test_a_study_that_is_over_is_asked_about_now_and_then(coordinator, start_worker, directory):
+    """A worker that stays looks every other second whether a finished study goes on."""
+    server, asked = coordinator(0), []
+    server.rules.append(lambda verb, *_: asked.append(time.monotonic()))
+    start_worker(server, "--study", "s", "--runner", write_runner(directory, "pass"))
+    wait_until("two asks", lambda: len(asked) > 1)
+    assert asked[1] - asked[0] > 1.9
 
 
 def test_the_next_coordinator(coordinator, start_worker, directory):

@@ -184,6 +184,19 @@ def test_a_runner_that_ends_without_a_word(run):
     assert [trial["state"] for trial in studyd.trials("s")] == ["fail", "fail"]
 
 
+def test_a_runner_that_ends_within_a_trial(run, directory):
+    """It has served a trial before, and ends cleanly; but it had begun with the next, which has failed, and is not run anew in secret."""
+    studyd, _ = run(f"""
+        open("{directory}/runs", "a").write(str(trial["number"]))
+        if trial["number"] == 1:
+            say(op="report", step=1, value=1)
+            sys.exit(0)
+        say(op="done", values=[1])
+        """)
+    assert [trial["state"] for trial in studyd.trials("s")] == ["complete", "fail"]
+    assert (directory / "runs").read_text() == "01"
+
+
 def test_memory_that_ran_out(run):
     """After a trial that ran out of memory the next one gets a fresh process, once the old one has let go of its device."""
     studyd, worker = run("""
@@ -268,12 +281,17 @@ def test_command_that_is_not_there(start_studyd, sqlite, start_worker):
 
 def test_slots_environment(start_studyd, sqlite, start_worker, directory, monkeypatch):
     """Each slot's runner sees its own GPU and its threads, and nothing that concerns studyd."""
-    monkeypatch.setenv("STUDYD_TOKEN", "secret")
+    monkeypatch.setenv("STUDYD_TOKEN", "the-token")
     monkeypatch.setenv("STUDYD_ANYTHING", "secret")
     studyd = start_studyd(sqlite)
     studyd.create(spec(max_trials=8))
-    body = 'time.sleep(0.2)\nsay(op="done", values=[1], attrs={"env": dict(os.environ), "device": trial["device"], ' \
-           '"threads": trial["threads"], "fds": sorted(map(int, os.listdir("/proc/self/fd")))[:-1]})'
+    body = """
+        time.sleep(0.2)
+        say(op="done", values=[1], attrs={
+            "env": dict(os.environ), "device": trial["device"], "threads": trial["threads"],
+            "fds": sorted(map(int, os.listdir("/proc/self/fd")))[:-1],
+            "is_readable": "the-token" in open("/proc/%d/environ" % os.getppid()).read()})
+        """
     worker = start_worker(studyd, "--runner", write_runner(directory, body), "--gpus", "0,2", "--threads", "3",
                           "--exit-when-finished")
     assert worker.wait() == 0
@@ -281,6 +299,7 @@ def test_slots_environment(start_studyd, sqlite, start_worker, directory, monkey
     for trial in studyd.trials("s"):
         attrs = trial["user_attrs"]
         assert not [name for name in attrs["env"] if name.startswith(("STUDYD_", "STUDY_WORKER"))]
+        assert attrs["is_readable"] is False  # in the worker's own environment, for who may look there
         assert attrs["env"]["CUDA_DEVICE_ORDER"] == "PCI_BUS_ID" and attrs["env"]["OMP_NUM_THREADS"] == "3"
         assert attrs["device"] == "cuda:0" and attrs["threads"] == 3
         assert attrs["fds"] == [0, 1, 2]
