@@ -374,13 +374,13 @@ void slot_take(struct slot *slot, struct held_trial *held)
     want_runner(slot);
 }
 
-/* Not long at its trial yet. */
-static bool may_end_soon(const struct slot *slot)
+/* Has it been at its trial for less than `times` what counts as short? */
+static bool may_end_soon(const struct slot *slot, unsigned times)
 {
     uint64_t since_ms = uv_now(slot->host->loop) - slot->state_since_ms;
 
     return (slot->state == SLOT_STARTING || slot->state == SLOT_RUNNING) &&
-           since_ms < slot->host->ask_ahead_below_ms;
+           since_ms < times * slot->host->ask_ahead_below_ms;
 }
 
 bool slot_wants_trial(const struct slot *slot)
@@ -388,12 +388,12 @@ bool slot_wants_trial(const struct slot *slot)
     bool is_short = slot->last_trial_ms > 0 && slot->last_trial_ms < slot->host->ask_ahead_below_ms;
 
     return slot->state == SLOT_IDLE ? is_short || slot->n_untold == 0
-                                    : slot->state == SLOT_RUNNING && is_short && may_end_soon(slot);
+                                    : slot->state == SLOT_RUNNING && is_short && may_end_soon(slot, 1);
 }
 
 bool slot_can_use_trial(const struct slot *slot)
 {
-    return slot->state == SLOT_IDLE || may_end_soon(slot);
+    return slot->state == SLOT_IDLE || may_end_soon(slot, 2);
 }
 
 void slot_trial_over(struct slot *slot, const struct lease_outcome *outcome)

@@ -59,7 +59,7 @@ def test_the_next_trial_is_here_already(work):
 
 def test_a_trial_that_turns_out_long(work):
     """What was asked ahead does not wait for hours behind one trial: it goes back for somebody else, who is given it."""
-    held = work("--exit-when-finished", "--ask-ahead-below-s", "1.5")
+    held = work("--exit-when-finished", "--ask-ahead-below-s", "1")
     held.worker.wait_for_log('trial handed back study=s number=2 attempt=1 reason="no slot of the worker is free soon"')
     offer = held.studyd.ask_one("s")
     assert (offer["number"], offer["attempt"]) == (2, 2)
