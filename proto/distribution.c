@@ -233,6 +233,37 @@ static ptrdiff_t find_choice(const struct distribution *distribution, const json
 
 /* ---- any ---- */
 
+/* Optuna writes {"name": "FloatDistribution", "attributes": {...}} into its database. */
+static bool is_long_form(const json_t *json)
+{
+    return json_is_string(json_object_get(json, "name")) &&
+           json_is_object(json_object_get(json, "attributes")) && !json_object_get(json, "type");
+}
+
+static int fail_long_form(struct json_reader *reader, const char *name)
+{
+    static const char *const examples[] = {"\"low\": 0, \"high\": 1", "\"low\": 0, \"high\": 10",
+                                           "\"choices\": [\"a\", \"b\"]"}; /* enum distribution_type */
+    const char *type = problem_nearest(name, type_names);
+    size_t i = DISTRIBUTION_FLOAT;
+
+    while (type && type_names[i] != type)
+        i++;
+    return json_read_fail(
+        reader, "name", "this is Optuna's long form; the short one is wanted, such as {\"type\": \"%s\", %s}",
+        type_names[i], examples[i]);
+}
+
+/* Where the type is missing, another key may stand in its place. */
+static int fail_type(struct json_reader *reader)
+{
+    static const char *const keys[] = {"low", "high", "log", "step", "choices"}; /* of any type */
+
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++)
+        (void)json_read_has(reader, keys[i]);
+    return json_reader_close(reader);
+}
+
 int distribution_read(struct distribution *distribution, json_t *json, const char *path,
                       struct problem *problem)
 {
@@ -247,10 +278,13 @@ int distribution_read(struct distribution *distribution, json_t *json, const cha
         return json_read_fail(&reader, "when",
                               "conditional parameters are not supported by this version; leave \"when\" out");
 
+    if (is_long_form(json))
+        return fail_long_form(&reader, json_string_value(json_object_get(json, "name")));
+
     int type = json_read_choice(&reader, "type", type_names, -1);
 
     if (type < 0)
-        return -1;
+        return fail_type(&reader);
     distribution->type = (enum distribution_type)type;
     return readers[type](distribution, &reader);
 }

@@ -135,18 +135,20 @@ int json_read_fail(struct json_reader *reader, const char *key, const char *form
     vsnprintf(detail, sizeof detail, format, arguments);
     va_end(arguments);
     json_path_join(field, sizeof field, reader->path, key);
+    if (reader->problem->type == PROBLEM_NONE && !json_object_get(reader->object, key))
+        reader->lacking = reader->object;
     reader->has_failed = true;
     reader->object = NULL;
     return problem_set(reader->problem, PROBLEM_INVALID, field, "%s%s%s", field, *field ? ": " : "", detail);
 }
 
 /* The first member that nobody asked for, or NULL. */
-static const char *find_unknown_key(const struct json_reader *reader)
+static const char *find_unknown_key(const struct json_reader *reader, json_t *object)
 {
     const char *key;
     json_t *value;
 
-    json_object_foreach (reader->object, key, value) {
+    json_object_foreach (object, key, value) {
         size_t i = 0;
 
         while (i < reader->n_keys && strcmp(key, reader->keys[i]) != 0)
@@ -159,11 +161,13 @@ static const char *find_unknown_key(const struct json_reader *reader)
 
 int json_reader_close(struct json_reader *reader)
 {
-    const char *unknown = find_unknown_key(reader);
+    const char *unknown = find_unknown_key(reader, reader->lacking ? reader->lacking : reader->object);
     BUFFER_AUTO struct buffer known = {};
 
     if (!unknown)
         return reader->has_failed ? -1 : 0;
+    if (reader->lacking)
+        *reader->problem = (struct problem){};
     for (size_t i = 0; i < reader->n_keys; i++)
         buffer_printf(&known, "%s%s", i ? ", " : "", reader->keys[i]);
 
@@ -205,8 +209,11 @@ static void fail_missing(struct json_reader *reader, const char *key, const char
     json_read_fail(reader, key, "is missing; %s is needed", what);
 }
 
-/* "must be WHAT, and is VALUE", the value cut where it is long. */
-static void fail_wrong(struct json_reader *reader, const char *key, const json_t *value, const char *what)
+/* "must be WHAT, and is VALUE; did you mean NEAREST?", the value cut where it is long, NEAREST where there is
+ * one.
+ */
+static void fail_wrong(struct json_reader *reader, const char *key, const json_t *value, const char *what,
+                       const char *nearest)
 {
     BUFFER_AUTO struct buffer text = {};
     struct json_writer writer;
@@ -216,8 +223,9 @@ static void fail_wrong(struct json_reader *reader, const char *key, const json_t
         buffer_append_text(&text, type_name(value));
     else
         json_put_value(&writer, value);
-    json_read_fail(reader, key, "must be %s, and is %.60s%s", what, buffer_text(&text),
-                   text.size > 60 ? "..." : "");
+    json_read_fail(reader, key, "must be %s, and is %.60s%s%s%s%s", what, buffer_text(&text),
+                   text.size > 60 ? "..." : "", nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                   nearest ? "\"?" : "");
 }
 
 static const char *check_string(struct json_reader *reader, const char *key, const json_t *value)
@@ -225,7 +233,7 @@ static const char *check_string(struct json_reader *reader, const char *key, con
     const char *text = json_string_value(value);
 
     if (!text)
-        fail_wrong(reader, key, value, "a string");
+        fail_wrong(reader, key, value, "a string", NULL);
     else if (strlen(text) != json_string_length(value))
         json_read_fail(reader, key, "holds a NUL character, which no text here may");
     else
@@ -275,7 +283,7 @@ int64_t json_read_int(struct json_reader *reader, const char *key, int64_t low, 
     if (get_whole(value, &number) && number >= low && number <= high)
         return number;
     snprintf(what, sizeof what, "a whole number from %lld to %lld", (long long)low, (long long)high);
-    fail_wrong(reader, key, value, what);
+    fail_wrong(reader, key, value, what, NULL);
     return fallback;
 }
 
@@ -310,7 +318,7 @@ double json_read_number(struct json_reader *reader, const char *key, double low,
     if (json_is_number(value) && number >= low && number <= high)
         return number;
     describe_range(what, sizeof what, low, high);
-    fail_wrong(reader, key, value, what);
+    fail_wrong(reader, key, value, what, NULL);
     return fallback;
 }
 
@@ -329,7 +337,7 @@ bool json_read_bool(struct json_reader *reader, const char *key, bool fallback)
         return fallback;
     if (json_is_boolean(value))
         return json_is_true(value);
-    fail_wrong(reader, key, value, "true or false");
+    fail_wrong(reader, key, value, "true or false", NULL);
     return fallback;
 }
 
@@ -349,7 +357,7 @@ int json_read_choice(struct json_reader *reader, const char *key, const char *co
     for (int i = 0; choices[i]; i++)
         buffer_printf(&what, "%s\"%s\"", i ? ", " : "", choices[i]);
     if (value)
-        fail_wrong(reader, key, value, buffer_text(&what));
+        fail_wrong(reader, key, value, buffer_text(&what), text ? problem_nearest(text, choices) : NULL);
     else
         fail_missing(reader, key, buffer_text(&what));
     return fallback;

@@ -28,8 +28,9 @@
 [[nodiscard]] json_t *json_parse(const char *text, size_t size, struct problem *problem);
 
 struct json_reader {
-    json_t *object; /* borrowed; an empty stand-in after an error */
-    char path[96];  /* "" at the top, else "space.x" */
+    json_t *object;  /* borrowed; NULL after an error */
+    json_t *lacking; /* borrowed: the object, where the error is that it lacks a key; else NULL */
+    char path[96];   /* "" at the top, else "space.x" */
     struct problem *problem;
     const char *keys[JSON_MAX_KEYS + 1];
     size_t n_keys;
@@ -39,7 +40,8 @@ struct json_reader {
 /* `value` must be a JSON object (NULL or another type is an error on `path`). */
 void json_reader_open(struct json_reader *reader, json_t *value, const char *path, struct problem *problem);
 /* 0, or -1 where a read failed or the object holds a key that was not asked for (the nearest known one is
- * named, and all known ones listed). */
+ * named, and all known ones listed). Who wrote a key wrongly lacks the right one, too: the unknown key is the
+ * error then, not the missing one. */
 [[nodiscard]] int json_reader_close(struct json_reader *reader);
 /* The same for answers, which may grow: keys that were not asked for are fine. */
 [[nodiscard]] int json_reader_close_growing(struct json_reader *reader);

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "proto/require.h"
 
@@ -108,13 +109,46 @@ static size_t distance(const char *a, size_t a_length, const char *b, size_t b_l
     return above[b_length];
 }
 
+/* What Optuna and others call what has another name here: too far apart for the distance to tell. */
+static const char *find_synonym(const char *given, const char *const *names)
+{
+    static const char *const synonyms[][2] = {
+        {"study_name", "name"},
+        {"direction", "directions"},
+        {"search_space", "space"},
+        {"n_trials", "max_trials"},
+        {"timeout", "max_seconds"},
+        {"min", "low"},
+        {"max", "high"},
+        {"values", "choices"},
+        {"categories", "choices"},
+        {"FloatDistribution", "float"},
+        {"IntDistribution", "int"},
+        {"CategoricalDistribution", "categorical"},
+        {"TPESampler", "tpe"},
+        {"RandomSampler", "random"},
+        {"MedianPruner", "median"},
+        {"NopPruner", "nop"},
+    };
+    const char *meant = given;
+
+    for (size_t i = 0; i < sizeof synonyms / sizeof synonyms[0]; i++)
+        if (strcasecmp(given, synonyms[i][0]) == 0)
+            meant = synonyms[i][1];
+    while (*names && strcasecmp(*names, meant) != 0)
+        names++;
+    return *names;
+}
+
 const char *problem_nearest(const char *given, const char *const *names)
 {
-    const char *nearest = NULL;
+    const char *nearest;
     size_t given_length = strnlen(given, MAX_NAME + 1), best = MAX_NAME + 1;
 
     if (given_length > MAX_NAME)
         return NULL;
+    if ((nearest = find_synonym(given, names)))
+        return nearest;
     for (; *names; names++) {
         size_t length = strlen(*names);
 

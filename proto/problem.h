@@ -54,6 +54,6 @@ const struct problem_info *problem_info(enum problem_type type);
 int problem_set(struct problem *problem, enum problem_type type, const char *field, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 
-/* The name among `names` (NULL-terminated) that `given` most resembles (Damerau-Levenshtein distance at most
- * a third of the longer length), or NULL. */
+/* The name among `names` (NULL-terminated) that `given` means in Optuna's words or in capitals, else the one
+ * that it most resembles (Damerau-Levenshtein distance at most a third of the longer length), or NULL. */
 const char *problem_nearest(const char *given, const char *const *names);

@@ -60,8 +60,20 @@ static void read_directions(struct spec *spec, struct json_reader *reader)
     }
 }
 
-/* A copy of the object at `key` that begins with its type, `fallback` where the creator left it out. */
-static json_t *read_typed(struct json_reader *reader, const char *key, const char *fallback)
+/* In place of the object {"type": "tpe"} often only "tpe" is given, or Optuna's name of the class. */
+static int fail_bare_type(struct json_reader *reader, const char *key, const char *type,
+                          const char *const *names)
+{
+    const char *nearest = problem_nearest(type, names);
+
+    return json_read_fail(reader, key,
+                          "must be an object, such as {\"type\": \"%s\"}, and is the string \"%.64s\"",
+                          nearest ? nearest : names[0], type);
+}
+
+/* A copy of the object at `key` that begins with its type, the first of `examples` where the creator left it
+ * out. */
+static json_t *read_typed(struct json_reader *reader, const char *key, const char *const *examples)
 {
     json_auto_t *nothing = json_object();
     json_t *given = json_read_any(reader, key);
@@ -69,8 +81,10 @@ static json_t *read_typed(struct json_reader *reader, const char *key, const cha
     json_t *object = json_object();
     struct json_reader inner;
 
+    if (json_is_string(given))
+        fail_bare_type(reader, key, json_string_value(given), examples);
     json_reader_open(&inner, given ? given : nothing, key, reader->problem);
-    json_object_set_new(object, "type", json_string(json_read_string(&inner, "type", fallback)));
+    json_object_set_new(object, "type", json_string(json_read_string(&inner, "type", examples[0])));
     reader->has_failed |= inner.has_failed;
     json_object_update_missing(object, copy);
     return object;
@@ -78,9 +92,10 @@ static json_t *read_typed(struct json_reader *reader, const char *key, const cha
 
 static void read_sampler(struct spec *spec, struct json_reader *reader, uint64_t drawn_seed)
 {
+    static const char *const examples[] = {"tpe", "random", NULL};
     struct json_reader inner;
 
-    spec->sampler = read_typed(reader, "sampler", "tpe");
+    spec->sampler = read_typed(reader, "sampler", examples);
     json_reader_open(&inner, spec->sampler, "sampler", reader->problem);
     spec->seed_is_drawn = !json_read_has(&inner, "seed");
     spec->seed = (uint64_t)json_read_int(&inner, "seed", 0, MAX_SEED, (int64_t)(drawn_seed & MAX_SEED));
@@ -132,6 +147,7 @@ static int check_size(const struct spec *spec, struct problem *problem)
 
 static int read_members(struct spec *spec, json_t *json, uint64_t drawn_seed, struct problem *problem)
 {
+    static const char *const pruners[] = {"nop", "median", NULL};
     struct json_reader reader;
 
     json_reader_open(&reader, json, "", problem);
@@ -145,7 +161,7 @@ static int read_members(struct spec *spec, json_t *json, uint64_t drawn_seed, st
     json_t *space = json_read_any(&reader, "space");
 
     read_sampler(spec, &reader, drawn_seed);
-    spec->pruner = read_typed(&reader, "pruner", "nop");
+    spec->pruner = read_typed(&reader, "pruner", pruners);
     read_limits(spec, &reader);
     read_objective(spec, &reader);
     if (json_reader_close(&reader))

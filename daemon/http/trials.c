@@ -68,6 +68,7 @@ static int read_states(const struct request *request, unsigned *states, struct p
 
     *states = copy ? 0 : ~0u;
     for (char *name, *rest = copy; (name = strsep(&rest, ","));) {
+        const char *nearest = problem_nearest(name, trial_state_names);
         int state = 0;
 
         while (trial_state_names[state] && strcmp(trial_state_names[state], name) != 0)
@@ -75,8 +76,9 @@ static int read_states(const struct request *request, unsigned *states, struct p
         if (!trial_state_names[state])
             return problem_set(problem, PROBLEM_INVALID, "state",
                                "state must be running, complete, pruned, fail or waiting, or several with "
-                               "commas, and is \"%.40s\"",
-                               name);
+                               "commas, and is \"%.40s\"%s%s%s",
+                               name, nearest ? "; did you mean \"" : "", nearest ? nearest : "",
+                               nearest ? "\"?" : "");
         *states |= 1u << state;
     }
     return 0;

@@ -173,6 +173,17 @@ def test_pages(studyd):
         assert [trial["number"] for trial in studyd.http.get(f"{target}?{query}")["trials"]] == numbers
 
 
+def test_a_state_is_told_as_it_is_written(studyd):
+    """Optuna writes them in capitals; whoever does so here is told the right word, in a query as in a body."""
+    studyd.create(SPEC)
+    trial = studyd.ask_one("wine")
+    asked = refusal(studyd.http.get, path("studies", "wine", "trials") + "?state=running,COMPLETE")
+    told = refusal(studyd.tell, "wine", trial["number"], trial["lease"], state="PRUNED")
+    assert (asked.document["field"], told.document["field"]) == ("state", "state")
+    assert 'did you mean "complete"?' in asked.document["detail"]
+    assert 'did you mean "pruned"?' in told.document["detail"]
+
+
 def test_csv(studyd):
     """With Accept: text/csv the same trials are a table, whose next page the Link header names."""
     studyd.create(SPEC)

@@ -340,6 +340,21 @@ static void test_read_unknown_key(void **)
                       "at.color", "at.color: unknown key; the known keys are low, high");
 }
 
+/* Who wrote a key wrongly lacks the right one, and is told which is wrong; other errors come first. */
+static void test_read_unknown_before_missing(void **)
+{
+    static const char *const states[] = {"complete", NULL};
+
+    assert_read_fails("{\"lwo\": 1}", json_read_required_number(&reader, "low", 0, 9), "at.lwo",
+                      "at.lwo: unknown key; did you mean low? The known keys are low");
+    assert_read_fails("{\"lwo\": 1}", json_read_fail(&reader, "low", "is missing"), "at.lwo",
+                      "at.lwo: unknown key; the known keys are ");
+    assert_read_fails("{\"low\": 10, \"lwo\": 1}", json_read_required_number(&reader, "low", 0, 9), "at.low",
+                      "at.low: must be a number from 0 to 9, and is 10");
+    assert_read_fails("{\"k\": \"COMPLETE\"}", json_read_choice(&reader, "k", states, 0), "at.k",
+                      "at.k: must be one of \"complete\", and is \"COMPLETE\"; did you mean \"complete\"?");
+}
+
 /* The first error stays, later reads give their fallbacks, and answers may hold keys that nobody asked for.
  */
 static void test_read_first_error_stays(void **)
@@ -373,6 +388,7 @@ int main(void)
         cmocka_unit_test(test_read),
         cmocka_unit_test(test_read_errors),
         cmocka_unit_test(test_read_unknown_key),
+        cmocka_unit_test(test_read_unknown_before_missing),
         cmocka_unit_test(test_read_first_error_stays),
     };
 

@@ -91,6 +91,11 @@ static void test_nearest(void **)
     assert_string_equal(problem_nearest("lwo", names), "low"); /* a swap is one step, not two */
     assert_string_equal(problem_nearest("hihg", names), "high");
     assert_null(problem_nearest("booster", names));
+    assert_string_equal(problem_nearest("min", names), "low"); /* what Optuna and others call it */
+    assert_string_equal(problem_nearest("MAX", names), "high");
+    assert_string_equal(problem_nearest("LOW", names), "low");
+    assert_null(problem_nearest("timeout", names)); /* what is not there is not meant */
+    assert_string_equal(problem_nearest("TPESampler", (const char *const[]){"random", "tpe", NULL}), "tpe");
     assert_null(problem_nearest("", names));
     assert_null(problem_nearest("x", (const char *const[]){NULL}));
 }
