@@ -150,16 +150,40 @@ void request_add_header(struct request *request, const char *name, const char *v
     request->headers[request->n_headers++].value = memory_strdup(value);
 }
 
-void request_answer(struct request *request, int status, const char *content_type)
+static void resume(struct request *request)
 {
-    require(request->status == 0);
-    request->status = status;
-    request->content_type = content_type;
     if (!request->is_suspended)
         return;
     request->is_suspended = false;
     MHD_resume_connection(request->connection);
     listener_wake(request->listener);
+}
+
+void request_answer(struct request *request, int status, const char *content_type)
+{
+    require(request->status == 0);
+    request->status = status;
+    request->content_type = content_type;
+    resume(request);
+}
+
+void request_answer_in_parts(struct request *request, int status, const char *content_type,
+                             int (*next)(struct request *request, void *user), void (*end)(void *user),
+                             void *user)
+{
+    request->parts.next = next;
+    request->parts.end = end;
+    request->parts.user = user;
+    request_answer(request, status, content_type);
+}
+
+void request_continue(struct request *request, enum request_part part)
+{
+    require(request->is_suspended && request->parts.next);
+    request->parts.is_cut = part == REQUEST_CUT;
+    if (part != REQUEST_PART)
+        request->parts.next = NULL;
+    resume(request);
 }
 
 void request_answer_json(struct request *request, int status)
@@ -190,4 +214,7 @@ void request_take_back(struct request *request)
         free(request->headers[i].value);
     request->n_headers = 0;
     request->status = 0;
+    if (request->parts.end)
+        request->parts.end(request->parts.user);
+    memset(&request->parts, 0, sizeof request->parts);
 }

@@ -53,6 +53,13 @@ struct request {
     uint64_t begun_ms;      /* the loop's time */
     bool is_suspended;
     int status; /* 0: not answered yet */
+    struct {
+        int (*next)(struct request *request, void *user); /* NULL: this is the last one */
+        void (*end)(void *user);
+        void *user;
+        size_t n_sent; /* bytes of request->answer that libmicrohttpd has taken */
+        bool is_cut;
+    } parts;
     const char *content_type;
     size_t n_headers;
     struct {
@@ -87,6 +94,15 @@ void request_add_header(struct request *request, const char *name, const char *v
 /* Sends request->answer; `content_type` is static. */
 void request_answer(struct request *request, int status, const char *content_type);
 void request_answer_json(struct request *request, int status);
+/* Sends request->answer as the first part of an answer whose size is not known. When a part is sent, `next`
+ * is called. It returns 0, and later, when the next part is in request->answer, request_continue() is called;
+ * until then the request stays alive. Or it returns -1: the answer is cut. `end` frees `user` where the
+ * answer ends, or the client has left. */
+void request_answer_in_parts(struct request *request, int status, const char *content_type,
+                             int (*next)(struct request *request, void *user), void (*end)(void *user),
+                             void *user);
+enum request_part { REQUEST_PART, REQUEST_LAST_PART, REQUEST_CUT /* no more, though it is not whole */ };
+void request_continue(struct request *request, enum request_part part);
 /* Sends the problem instead of whatever request->answer holds. */
 void request_refuse(struct request *request, const struct problem *problem);
 /* The server's: the answer, which is not queued yet, is none. */

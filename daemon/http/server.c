@@ -4,6 +4,8 @@
 
 #include <microhttpd.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
 
 #include "daemon/http/body.h"
 #include "daemon/http/clients.h"
@@ -21,6 +23,7 @@
 /* Of answers that are not sent yet: beyond it, large ones to reads are refused. */
 #define MAX_UNSENT_BYTES (64u << 20)
 #define LARGE_ANSWER_BYTES (16u << 10)
+#define PART_BLOCK_BYTES (16u << 10) /* of an answer in parts, at a time to HTTP/1.0 clients */
 
 struct server {
     uv_loop_t *loop;
@@ -92,24 +95,85 @@ static void refuse_answer(struct request *request)
     request_refuse(request, &problem);
 }
 
+/* Of an answer in parts the largest one counts to the end: another may be as large. */
+static void begin_part(struct server *server, struct request *request)
+{
+    size_t size = request->answer.size;
+
+    if (size > request->unsent_bytes) {
+        server->unsent_bytes += size - request->unsent_bytes;
+        request->unsent_bytes = size;
+    }
+    client_restart(client_of(request->connection));
+}
+
+/* libmicrohttpd ends the connection when it next has to do with it: the shut socket sees to that. */
+static ssize_t cut_answer(struct request *request)
+{
+    shutdown(MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd,
+             SHUT_RDWR);
+    return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static ssize_t want_next_part(struct request *request)
+{
+    buffer_clear(&request->answer);
+    request->parts.n_sent = 0;
+    if (request->parts.next(request, request->parts.user))
+        return cut_answer(request);
+    request->is_suspended = true;
+    MHD_suspend_connection(request->connection);
+    client_hold(client_of(request->connection));
+    return 0;
+}
+
+static ssize_t part_cb(void *cls, uint64_t, char *out, size_t max)
+{
+    struct request *request = cls;
+    size_t left = request->answer.size - request->parts.n_sent, size = left < max ? left : max;
+
+    if (request->parts.is_cut)
+        return cut_answer(request);
+    if (size == 0)
+        return request->parts.next ? want_next_part(request) : MHD_CONTENT_READER_END_OF_STREAM;
+    if (request->parts.n_sent == 0)
+        begin_part(listener_user(request->listener), request);
+    memcpy(out, request->answer.data + request->parts.n_sent, size);
+    request->parts.n_sent += size;
+    return (ssize_t)size;
+}
+
+static struct MHD_Response *make_response(struct request *request)
+{
+    if (request->parts.next)
+        return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, PART_BLOCK_BYTES, part_cb, request, NULL);
+
+    size_t size = request->answer.size;
+
+    return MHD_create_response_from_buffer(size, buffer_take(&request->answer), MHD_RESPMEM_MUST_FREE);
+}
+
+/* To HEAD, too, libmicrohttpd sends the end of a chunked answer, which would be taken for the next answer. */
+static bool is_head_of_parts(const struct request *request)
+{
+    return request->parts.next && strcmp(request->method, "HEAD") == 0;
+}
+
 static enum MHD_Result queue_answer(struct server *server, struct request *request)
 {
     if (is_too_much(server, request))
         refuse_answer(request);
 
-    size_t size = request->answer.size;
-    struct MHD_Response *response =
-        MHD_create_response_from_buffer(size, buffer_take(&request->answer), MHD_RESPMEM_MUST_FREE);
+    begin_part(server, request);
+
+    struct MHD_Response *response = make_response(request);
 
     require(response);
-    request->unsent_bytes = size;
-    server->unsent_bytes += size;
-    client_restart(client_of(request->connection));
     MHD_add_response_header(response, "Content-Type", request->content_type);
     MHD_add_response_header(response, "Cache-Control", "no-store");
     for (size_t i = 0; i < request->n_headers; i++)
         MHD_add_response_header(response, request->headers[i].name, request->headers[i].value);
-    if (server->is_draining)
+    if (server->is_draining || is_head_of_parts(request))
         MHD_add_response_header(response, "Connection", "close");
 
     enum MHD_Result result = MHD_queue_response(request->connection, (unsigned)request->status, response);

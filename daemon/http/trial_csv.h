@@ -5,6 +5,8 @@
 #include "daemon/study/study.h"
 #include "proto/buffer.h"
 
+#define TRIAL_CSV_TYPE "text/csv; charset=utf-8; header=present"
+
 void trial_csv_put_head(const struct spec *spec, struct buffer *out);
 void trial_csv_put(const struct spec *spec, const struct trial_view *view,
                    const struct store_cold_trial *cold, struct buffer *out);

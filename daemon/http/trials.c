@@ -8,6 +8,7 @@
 
 #include "daemon/http/trial_csv.h"
 #include "daemon/http/trial_json.h"
+#include "daemon/http/trial_table.h"
 #include "proto/json_write.h"
 #include "proto/memory.h"
 
@@ -119,7 +120,7 @@ static void answer_csv(struct read *read)
     trial_csv_put_head(spec, &request->answer);
     for (size_t i = 0; i < read->call.n_trials; i++)
         trial_csv_put(spec, &read->call.views[i], &read->call.cold[i], &request->answer);
-    request_answer(request, 200, "text/csv; charset=utf-8; header=present");
+    request_answer(request, 200, TRIAL_CSV_TYPE);
 }
 
 void handle_list_trials(struct request *request)
@@ -129,6 +130,7 @@ void handle_list_trials(struct request *request)
     struct problem problem = {};
     int64_t since, limit;
     unsigned states;
+    bool is_csv = request_accepts(request, "text/csv");
 
     if (!study)
         return;
@@ -139,11 +141,15 @@ void handle_list_trials(struct request *request)
         return;
     }
 
-    struct read *read =
-        read_new(request, study, request_accepts(request, "text/csv") ? answer_csv : answer_list);
+    request_add_header(request, "Vary", "Accept");
+    if (is_csv && !request_parameter(request, "since") && !request_parameter(request, "limit")) {
+        trial_table_answer(request, study, states);
+        return;
+    }
+
+    struct read *read = read_new(request, study, is_csv ? answer_csv : answer_list);
     size_t n = study_list_changed(study, since, states, (size_t)limit, numbers, &read->next);
 
-    request_add_header(request, "Vary", "Accept");
     if (n == (size_t)limit)
         put_next_link(read);
     read_start(read, n, numbers);

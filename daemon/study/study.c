@@ -189,6 +189,11 @@ int study_get_trial(const struct study *study, int64_t number, struct trial_view
     return 0;
 }
 
+int64_t study_end_number(const struct study *study)
+{
+    return study->trials.n_numbers;
+}
+
 /* A foreign change may have its seq before an older one is committed: the list ends where it is not settled
  * yet. */
 size_t study_list_changed(const struct study *study, int64_t since, unsigned states, size_t limit,

@@ -114,6 +114,8 @@ struct trial_view {
 };
 /* 0, or -1 where there is no such trial. */
 [[nodiscard]] int study_get_trial(const struct study *study, int64_t number, struct trial_view *view);
+/* All trials have lower numbers. */
+int64_t study_end_number(const struct study *study);
 /* Up to `limit` numbers of trials that changed after seq `since`, in the order of their last change, only
  * those whose state's bit (1 << state) is in `states`. Returns how many; *next is the cursor for the next
  * call (equal to `since` where nothing changed). */

@@ -211,6 +211,54 @@ def test_large_answers_share_what_there_is(start_studyd, sqlite):
     wait_until("the answers to be given up", lambda: studyd.http.request("GET", path("studies", "one", "trials")).status == 200)
 
 
+# ---- tables, which come in parts ----
+
+TABLE = b"GET /v1/studies/one/trials HTTP/1.1\r\nHost: localhost\r\nAccept: text/csv\r\n\r\n"
+
+
+def large_table(studyd, mib):
+    """A study whose table is so large."""
+    studyd.create({**SPEC, "space": {"c": {"type": "categorical", "choices": ["x" * 50000]}}})
+    for _ in range(mib):
+        studyd.ask("one", count=21)
+
+
+def test_a_table_that_nobody_takes(start_studyd, sqlite):
+    """Who asks for a table and does not take it holds up nobody, and is forgotten when it leaves."""
+    studyd = start_studyd(sqlite, "--log-level", "debug")
+    large_table(studyd, 30)
+    with connections(studyd, 1, TABLE) as (reader,):
+        status, headers, body = answer_of(reader)
+    assert (status, headers["Transfer-Encoding"], body.count(b"\r\n")) == (200, "chunked", 631)
+    with connections(studyd, 3, TABLE, receive_buffer=4096) as readers:
+        for reader in readers:
+            assert reader.recv(100, socket.MSG_PEEK).startswith(b"HTTP/1.1 200")
+        assert studyd.http.get("/healthz")["status"] == "alive"
+    wait_until("the readers to be forgotten", lambda: studyd.log().count("(not sent to its end)") == 3)
+
+
+def test_a_table_whose_study_goes_is_cut(start_studyd, sqlite):
+    """Its pages are read as they are taken; it does not look whole to its reader then, and the log says why."""
+    studyd = start_studyd(sqlite)
+    large_table(studyd, 30)
+    with connections(studyd, 1, TABLE, receive_buffer=4096) as (reader,):
+        assert reader.recv(100, socket.MSG_PEEK).startswith(b"HTTP/1.1 200")
+        studyd.http.delete(path("studies", "one") + "?force=true")
+        with pytest.raises(http.client.IncompleteRead):
+            answer_of(reader)
+    assert 'study="one"' in studyd.wait_for_log("a table of trials was cut off")
+    assert studyd.http.get(path("studies"))["studies"] == []
+
+
+def test_a_stop_does_not_wait_for_a_table(start_studyd, sqlite):
+    """Whoever does not take it is left behind."""
+    studyd = start_studyd(sqlite)
+    large_table(studyd, 30)
+    with connections(studyd, 1, TABLE, receive_buffer=4096) as (reader,):
+        assert reader.recv(100, socket.MSG_PEEK).startswith(b"HTTP/1.1 200")
+        studyd.stop()
+
+
 # ---- connections ----
 
 def test_the_limit_of_connections_is_said(start_studyd, sqlite):

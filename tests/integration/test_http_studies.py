@@ -209,6 +209,30 @@ def test_csv(studyd):
         assert row["datetime_complete"] == trial["datetime_complete"]
 
 
+def table(studyd, query="", headers=None):
+    answer = studyd.http.request("GET", path("studies", "wine", "trials") + query, headers={"Accept": "text/csv", **(headers or {})})
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "text/csv; charset=utf-8; header=present")
+    return answer, list(csv.DictReader(io.StringIO(answer.text(), newline="")))
+
+
+def test_a_csv_that_names_no_page_is_whole(studyd):
+    """All trials, more than any page has, by number whatever changed last; `state` picks; `limit` and `since` ask for pages."""
+    studyd.create({**SPEC, "max_trials": 1101})
+    trials = [trial for _ in range(11) for trial in studyd.ask("wine", count=100)["trials"]] + [studyd.ask_one("wine")]
+    for number in (1100, 600, 3):
+        studyd.tell("wine", number, trials[number]["lease"], value=number)
+    answer, rows = table(studyd)
+    assert [int(row["number"]) for row in rows] == list(range(1101))
+    assert [row["value"] for row in rows if row["state"] == "complete"] == ["3.0", "600.0", "1100.0"]
+    assert (answer.headers["Link"], answer.headers["Vary"]) == (None, "Accept")
+    assert [row["number"] for row in table(studyd, "?state=complete")[1]] == ["3", "600", "1100"]
+    assert len(table(studyd, "?since=0")[1]) == len(table(studyd, "?limit=1000")[1]) == 1000
+    assert len(studyd.http.get(path("studies", "wine", "trials"))["trials"]) == 1000
+    head = studyd.http.request("HEAD", path("studies", "wine", "trials"), headers={"Accept": "text/csv"})
+    assert (head.status, head.body) == (200, b"")
+    assert table(studyd, "?state=waiting")[1] == []
+
+
 def test_enqueue(studyd):
     """An enqueued trial has its number at once, keeps what was given, and goes out first."""
     studyd.create(SPEC)
