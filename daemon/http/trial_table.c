@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Answers with a table of all trials, page by page: a page is read when the one before it is sent, so that one
- * is held at a time. Between two pages everything may happen to the study. */
+/* Answers with a table of all trials, page by page: a page is read when the one before it is sent, so that
+ * one is held at a time. Between two pages everything may happen to the study. */
 #include "daemon/http/trial_table.h"
 
 #include <stdlib.h>
@@ -15,8 +15,9 @@
 struct table {
     struct trials_call call;
     struct request *request;
-    const struct study *study; /* only while a page is read, and there as long as the call brings no problem */
-    char *uid;                 /* owned: the study's */
+    const struct study
+        *study; /* only while a page is read, and there as long as the call brings no problem */
+    char *uid;  /* owned: the study's */
     unsigned states;
     int64_t next, end;  /* numbers */
     struct buffer head; /* the first line */
@@ -34,9 +35,10 @@ static void table_free(void *user)
 /* Clients notice that the answer has no end. */
 static void log_cut(const struct table *table, const struct problem *problem)
 {
-    log_warning("a table of trials was cut off study=\"%s\" before=%lld reason=\"%s; whoever wants it has to ask "
-                "again\"",
-                table->request->arguments[0], (long long)table->next, problem->detail);
+    log_warning(
+        "a table of trials was cut off study=\"%s\" before=%lld reason=\"%s; whoever wants it has to ask "
+        "again\"",
+        table->request->arguments[0], (long long)table->next, problem->detail);
 }
 
 static void fail(struct table *table, const struct problem *problem)
@@ -107,7 +109,8 @@ static void read_page(struct table *table, struct study *study)
 
     table->study = study;
     table->call = (struct trials_call){.done = page_cb, .user = table};
-    study_read_trials(table->request->context->studies, study, list_page(table, numbers), numbers, &table->call);
+    study_read_trials(table->request->context->studies, study, list_page(table, numbers), numbers,
+                      &table->call);
 }
 
 static int next_cb(struct request *request, void *user)

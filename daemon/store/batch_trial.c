@@ -205,7 +205,7 @@ static void put_params(struct rows *rows, const struct store_record *record)
 {
     use_space(rows, record->trial.space);
     for (size_t i = 0; i < rows->space->n_params; i++) {
-        if (isnan(record->trial.params[i]))
+        if (isnan(record->trial.params[i]) || (record->trial.stored && !isnan(record->trial.stored[i])))
             continue;
         struct buffer *out = open_row(rows, TABLE_PARAMS);
         buffer_printf(out, "%lld,", (long long)record->trial.trial_id);

@@ -146,6 +146,7 @@ struct store_record {
         const struct space *space; /* of params */
         const double *params; /* CREATE, START: rows to insert; NULL: none (they are there already, or not
                                  sampled yet) */
+        const double *stored; /* START: those of params that are rows already, NaN for the others; or NULL */
         json_t *fixed_params; /* CREATE of an enqueued trial; or NULL */
         int64_t start_us;     /* CREATE RUNNING, START */
         int64_t complete_us;  /* FINISH */

@@ -17,6 +17,7 @@
 
 #include "daemon/study/ask.h"
 #include "daemon/study/draft.h"
+#include "daemon/study/lease.h"
 #include "daemon/study/op.h"
 #include "daemon/study/seek.h"
 #include "proto/log.h"
@@ -152,6 +153,7 @@ static void set_state(struct study *study, enum study_state state, const char *r
     study->state = state;
     free(study->reason);
     study->reason = memory_strdup(reason);
+    lease_look_again(study);
     asks_answer_state(study);
     asks_answer_all(study->studies);
     study_mark(study);

@@ -153,6 +153,7 @@ static void put_start(struct draft *draft, struct store_record *record)
     record->trial.has_outcome = true; /* all zero: the new lease has told nothing yet */
     put_hand_out(draft, record);
     record->trial.trial_id = trial->trial_id;
+    record->trial.stored = trial->open->stored;
     record->trial.from = trial->state;
     record->trial.attempt = trial->attempt + 1;
     record->trial.retries = trial->retries + (trial->stage == STAGE_LAPSED);
@@ -238,7 +239,8 @@ static void apply_hand_out(struct draft *draft, struct trial *trial)
     trial->open->has_reported = false;
     trial->open->is_told_to_prune = false;
     free(trial->open->fixed);
-    trial->open->fixed = NULL;
+    free(trial->open->stored);
+    trial->open->fixed = trial->open->stored = NULL;
     lease_set_text(trial, draft->lease);
     worker_take(trial, workers_get(&studies->workers, draft->worker, studies_wall_us(studies)));
     trial_move(study, trial, STAGE_HELD, record->seq);

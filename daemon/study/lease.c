@@ -18,6 +18,21 @@ static int64_t lease_ms(const struct study *study)
     return (int64_t)(study->spec->lease_s * 1000);
 }
 
+/* May a trial whose lease is over be given to somebody else? A study that is stopped or finished gives
+ * nothing. */
+static bool may_be_handed_on(const struct study *study, const struct trial *trial)
+{
+    return (study->state == STUDY_RUNNING || study->state == STUDY_PAUSED) && trial_has_retries(study, trial);
+}
+
+static void lapse(struct study *study, struct trial *trial)
+{
+    log_info("lease lapsed study=\"%s\" number=%lld attempt=%d worker=\"%s\" next=\"%s\"", study->name,
+             (long long)trial->number, (int)trial->attempt, trial->worker ? trial->worker->name : "",
+             may_be_handed_on(study, trial) ? "handed on to who asks next" : "failed");
+    trial_move(study, trial, STAGE_LAPSED, 0);
+}
+
 /* HELD: the lease is over. LAPSED: failing it did not work, it is tried again. A reserved trial gets its
  * lease anew when it is known what became of the change. */
 static void fire(void *owner)
@@ -28,8 +43,8 @@ static void fire(void *owner)
     if (study->studies->is_store_away || study->is_deleted || open->gate.is_shut)
         return;
     if (trial->stage == STAGE_HELD)
-        trial_move(study, trial, STAGE_LAPSED, 0);
-    if (trial_has_retries(study, trial))
+        lapse(study, trial);
+    if (may_be_handed_on(study, trial))
         return;
     timer_set_in(study->studies, &open->lease_timer, lease_ms(study));
     tell_lost(study, trial);
@@ -59,7 +74,7 @@ void lease_renew(struct study *study, struct trial *trial)
 /* Is there something to be done when its time is over: to let it lapse, or to fail it? */
 static bool has_deadline(const struct study *study, const struct trial *trial)
 {
-    return trial->stage == STAGE_HELD || (trial->stage == STAGE_LAPSED && !trial_has_retries(study, trial));
+    return trial->stage == STAGE_HELD || (trial->stage == STAGE_LAPSED && !may_be_handed_on(study, trial));
 }
 
 void lease_renew_all(struct study *study)
@@ -74,6 +89,12 @@ void lease_go_on(struct study *study, struct trial *trial)
 {
     if (has_deadline(study, trial) && !timer_is_set(&trial->open->lease_timer))
         start(study, trial);
+}
+
+void lease_look_again(struct study *study)
+{
+    for (size_t i = 0; i < study->n_open; i++)
+        lease_go_on(study, study->open[i]);
 }
 
 /* ---- standing still ---- */

@@ -79,6 +79,14 @@ static double *remap(const struct study *study, const struct spec *spec, const d
     return params;
 }
 
+static void respace_values(struct study *study, const struct spec *spec, double **values)
+{
+    double *old = *values;
+    if (old)
+        *values = remap(study, spec, old);
+    free(old);
+}
+
 static void respace_trial(struct study *study, const struct spec *spec, struct trial *trial)
 {
     if (trial->params) {
@@ -88,10 +96,9 @@ static void respace_trial(struct study *study, const struct spec *spec, struct t
         free(trial->params);
         trial->params = params;
     }
-    if (trial->open && trial->open->fixed) {
-        double *fixed = remap(study, spec, trial->open->fixed);
-        free(trial->open->fixed);
-        trial->open->fixed = fixed;
+    if (trial->open) {
+        respace_values(study, spec, &trial->open->fixed);
+        respace_values(study, spec, &trial->open->stored);
     }
 }
 

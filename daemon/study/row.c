@@ -20,11 +20,21 @@ static bool has_outcome(const struct store_trial *row)
     return row->has_outcome && memcmp(row->outcome, none, STORE_OUTCOME_SIZE) != 0;
 }
 
+/* Some parameters, and not all: what Optuna's retry leaves of a trial whose worker died between two suggests.
+ */
+static bool has_partial_params(const struct store_trial *row)
+{
+    for (size_t i = 0; row->params && i < row->n_params; i++)
+        if (isnan(row->params[i]))
+            return true;
+    return false;
+}
+
 /* A trial that runs without a lease, or although its lease has told, was started by Optuna. */
 enum trial_stage row_stage(const struct store_trial *row)
 {
     if (row->state == TRIAL_WAITING)
-        return row->params ? STAGE_AGAIN : STAGE_ENQUEUED;
+        return row->params && !has_partial_params(row) ? STAGE_AGAIN : STAGE_ENQUEUED;
     if (row->state == TRIAL_RUNNING)
         return row->is_ours && row->lease[0] && !has_outcome(row) ? STAGE_HELD : STAGE_FOREIGN;
     return STAGE_OVER;
@@ -45,6 +55,8 @@ static void put_params(struct study *study, struct trial *trial, const struct st
     size_t n_params = study->spec->space->n_params;
     size_t n_given = row->n_params < n_params ? row->n_params : n_params;
     if (!row->params && row->state != TRIAL_COMPLETE && row->state != TRIAL_PRUNED)
+        return;
+    if (row_stage(row) == STAGE_ENQUEUED)
         return;
     if (!trial->params)
         trial->params = trial_params_new(study);
@@ -69,16 +81,37 @@ void row_update(struct study *study, struct trial *trial, const struct store_tri
     put_values(study, trial, row);
 }
 
-static void put_fixed(struct study *study, struct trial *trial, json_t *fixed_params)
+static void put_enqueued(struct study *study, struct trial *trial, json_t *fixed_params)
 {
-    if (!fixed_params)
-        return;
-    trial->open->fixed = trial_params_new(study);
     size_t n_left_out = params_from_enqueued(study->spec->space, fixed_params, trial->open->fixed);
     if (n_left_out)
         log_warning(
             "enqueued parameters outside the space are sampled instead study=\"%s\" number=%lld count=%zu",
             study->name, (long long)trial->number, n_left_out);
+}
+
+/* What is a row already cannot be another value. */
+static void put_stored(struct study *study, struct trial *trial, const struct store_trial *row)
+{
+    size_t n_params = study->spec->space->n_params;
+    trial->open->stored = trial_params_new(study);
+    for (size_t i = 0; i < n_params && i < row->n_params; i++) {
+        trial->open->stored[i] = row->params[i];
+        if (!isnan(row->params[i]))
+            trial->open->fixed[i] = row->params[i];
+    }
+}
+
+static void put_fixed(struct study *study, struct trial *trial, const struct store_trial *row)
+{
+    bool has_stored = row->params && row_stage(row) == STAGE_ENQUEUED;
+    if (!row->fixed_params && !has_stored)
+        return;
+    trial->open->fixed = trial_params_new(study);
+    if (row->fixed_params)
+        put_enqueued(study, trial, row->fixed_params);
+    if (has_stored)
+        put_stored(study, trial, row);
 }
 
 static void put_ours(struct study *study, struct trial *trial, const struct store_trial *row)
@@ -105,7 +138,7 @@ struct trial *row_make(struct study *study, const struct store_trial *row)
     if (row_stage(row) == STAGE_OVER)
         return trial;
     trial_open(study, trial);
-    put_fixed(study, trial, row->fixed_params);
+    put_fixed(study, trial, row);
     report_load(trial, row->points, row->n_points);
     return trial;
 }

@@ -16,6 +16,7 @@ void trial_close(struct trial *trial)
         return;
     require(!open->gate.first && !timer_is_set(&open->lease_timer));
     free(open->fixed);
+    free(open->stored);
     free(open->points);
     free(open->is_queued);
     free(open);

@@ -31,7 +31,8 @@ struct trial_open {
     struct timer lease_timer; /* HELD: when it lapses; LAPSED for good: when to try again to fail it */
     struct study *study;
     struct trial *trial;
-    double *fixed; /* ENQUEUED: owned [n_params], NaN where free; NULL: nothing is fixed */
+    double *fixed;  /* ENQUEUED: owned [n_params], NaN where free; NULL: nothing is fixed */
+    double *stored; /* the same; those of `fixed` that are rows already, as Optuna's retries have them */
     size_t n_points, capacity;
     struct report_point *points; /* owned, ascending steps */
     bool *is_queued;             /* owned [capacity]: this point lies in a record, or in the database */

@@ -81,6 +81,37 @@ def test_a_cursor_survives_restarts(optuna5, store, start_studyd):
     follower.waits_for(studyd, ["complete"] * 4)
 
 
+RETRY = """
+import sys, optuna
+from optuna.distributions import FloatDistribution
+study = optuna.load_study(study_name=sys.argv[1], storage=sys.argv[2])
+study.add_trial(optuna.trial.create_trial(state=optuna.trial.TrialState.WAITING, params={"x": 0.75},
+                                          distributions={"x": FloatDistribution(0, 1)},
+                                          system_attrs={"fixed_params": {"x": 0.75}, "failed_trial": 0}))
+"""
+
+
+def test_a_waiting_trial_with_some_of_its_parameters(optuna5, store, start_studyd):
+    """What Optuna's retry of a trial that died between two suggests leaves: the parameter that is there stays, the other is
+    sampled and stored; Optuna reads them together. The same after a restart."""
+    studyd = start_studyd(store)
+    studyd.create({"name": "half", "space": {"x": {"type": "float", "low": 0, "high": 1}, "y": {"type": "float", "low": 2, "high": 3}}})
+    for restarts in (False, True):
+        optuna5.run(RETRY, "half", store.optuna_url)
+        waiting = optuna5.run(READ, "half", store.optuna_url)["trials"][-1]["number"]
+        if restarts:
+            studyd.stop()
+            studyd.start()
+        offer = studyd.ask_one("half")
+        if offer["number"] != waiting:  # the ask that found it had its number already
+            offer = studyd.ask_one("half")
+        assert offer["number"] == waiting
+        assert offer["params"]["x"] == 0.75 and 2 <= offer["params"]["y"] <= 3
+        studyd.tell("half", waiting, offer["lease"], 1)
+        read = optuna5.run(READ, "half", store.optuna_url)["trials"][waiting]
+        assert read["state"] == "complete" and read["params"] == offer["params"]
+
+
 def appears(studyd, name):
     """A GET that is answered 404 is answered 200 some seconds later."""
     begin = time.monotonic()

@@ -103,14 +103,42 @@ static void test_lapsed_before(void **state)
     assert_int_equal(world_ask(world, study).number, other.number);
 }
 
+/* A study that is stopped hands nothing on: what lapses then fails, retries or not. */
+static void test_lapse_in_a_stopped_study(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"lease_s\": 10, \"retries\": 5");
+    world_ask(world, study);
+    world_set_state(world, study, "stopped");
+    world_pass(world, 9000);
+    assert_int_equal(world_view(study, 0).state, TRIAL_RUNNING);
+    world_pass(world, 1000);
+    world_run(world);
+    assert_int_equal(world_view(study, 0).state, TRIAL_FAIL);
+}
+
+/* So does what had lapsed before it was stopped; a pause alone is no end. */
+static void test_stopped_after_a_lapse(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"lease_s\": 10, \"retries\": 5");
+    world_ask(world, study);
+    world_pass(world, 10000);
+    world_set_state(world, study, "paused");
+    world_pass(world, 60000);
+    assert_int_equal(world_view(study, 0).state, TRIAL_RUNNING);
+    world_set_state(world, study, "stopped");
+    world_pass(world, 10000);
+    world_run(world);
+    assert_int_equal(world_view(study, 0).state, TRIAL_FAIL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(test_stood_still),
-        T(test_as_long_as_lease),
-        T(test_busy_moment),
-        T(test_lapsed_before),
+        T(test_stood_still),   T(test_as_long_as_lease),         T(test_busy_moment),
+        T(test_lapsed_before), T(test_lapse_in_a_stopped_study), T(test_stopped_after_a_lapse),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
