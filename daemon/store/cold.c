@@ -149,15 +149,18 @@ static json_t *external_value(const char *distribution_json, double value)
     return result ? result : json_null();
 }
 
+/* "CROSS": else SQLite takes the two in the other order, and looks through all trials of the study for each.
+ */
 static void read_params(struct cold *cold)
 {
-    sql_query(cold->sql,
-              "SELECT p.trial_id, p.param_name, p.param_value, p.distribution_json FROM trial_params p "
-              "WHERE p.trial_id IN %s AND NOT EXISTS (SELECT 1 FROM studyd_studies s JOIN studyd_trials o ON "
-              "o.uid = s.uid "
-              "WHERE s.study_id = %lld AND o.trial_id = p.trial_id) AND p.distribution_json IS NOT NULL "
-              "ORDER BY p.param_id",
-              buffer_text(&cold->ids), (long long)cold->read->study_id);
+    sql_query(
+        cold->sql,
+        "SELECT p.trial_id, p.param_name, p.param_value, p.distribution_json FROM trial_params p "
+        "WHERE p.trial_id IN %s AND NOT EXISTS (SELECT 1 FROM studyd_studies s CROSS JOIN studyd_trials o ON "
+        "o.uid = s.uid "
+        "WHERE s.study_id = %lld AND o.trial_id = p.trial_id) AND p.distribution_json IS NOT NULL "
+        "ORDER BY p.param_id",
+        buffer_text(&cold->ids), (long long)cold->read->study_id);
     while (sql_next(cold->sql)) {
         struct store_cold_trial *trial = current_trial(cold);
         if (!trial)
