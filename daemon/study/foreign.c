@@ -10,6 +10,8 @@
 #include "proto/log.h"
 #include "proto/memory.h"
 
+#define MOST_WAITING 1000 /* looked at in one look: the lowest, which Optuna starts first, is among them */
+
 /* What Optuna does has no seq in the database; here it takes the next one, so that a `since` cursor sees it.
  * No later owner of the database gives it again (load.c). */
 static int64_t next_seq(struct study *study)
@@ -87,6 +89,16 @@ static bool is_awaited(const struct study *study)
     return study->is_watched || (study->state == STUDY_RUNNING && asks_are_waiting(study));
 }
 
+static void put_waiting(const struct study *study, const struct number_heap *heap, struct look *look)
+{
+    for (size_t i = 0; i < heap->n_numbers && i < MOST_WAITING; i++) {
+        const struct trial *trial = trials_get(&study->trials, heap->numbers[i]);
+        if (trial && trial->state == TRIAL_WAITING)
+            look->trial_ids[look->change.record.look.n_trials++] = trial->trial_id;
+    }
+}
+
+/* All trials that are not over, ours too: Optuna may start, finish or fail any. */
 static void look(void *owner)
 {
     struct study *study = owner;
@@ -96,11 +108,11 @@ static void look(void *owner)
     study->studies->is_sought = true; /* it may be gone altogether */
     struct look *look = memory_new(sizeof *look);
     struct store_record *record = &look->change.record;
-    look->trial_ids = memory_array((size_t)study->n_at_stage[STAGE_FOREIGN] + 1, sizeof *look->trial_ids);
-    for (size_t i = 0; i < study->n_open; i++) {
-        if (study->open[i]->stage == STAGE_FOREIGN)
-            look->trial_ids[record->look.n_trials++] = study->open[i]->trial_id;
-    }
+    look->trial_ids = memory_array(study->n_open + 2 * MOST_WAITING + 1, sizeof *look->trial_ids);
+    for (size_t i = 0; i < study->n_open; i++)
+        look->trial_ids[record->look.n_trials++] = study->open[i]->trial_id;
+    put_waiting(study, &study->again, look);
+    put_waiting(study, &study->enqueued, look);
     record->change = STORE_LOOK;
     record->look.trial_ids = look->trial_ids;
     if (change_submit(&look->change, study, look_settled, look) < 0)

@@ -112,6 +112,19 @@ def test_a_waiting_trial_with_some_of_its_parameters(optuna5, store, start_study
         assert read["state"] == "complete" and read["params"] == offer["params"]
 
 
+def test_what_optuna_does_to_trials_of_ours(optuna5, store, start_studyd):
+    """Optuna runs what we enqueued, and tells what we have handed out: who goes on reading sees it, without an ask or a restart."""
+    studyd = start_studyd(store)
+    studyd.create(SHARED)
+    asked = studyd.ask_one("shared")
+    studyd.enqueue("shared", {"x": 0.5})
+    optuna5.run(TELL, "shared", store.optuna_url, "0")
+    optuna5.run(CONTINUE, "shared", store.optuna_url, 1)
+    child.wait_until("both to be complete", lambda: studyd.show("shared")["counts"]["complete"] == 2)
+    assert studyd.trial("shared", 1)["params"]["x"] == 0.5
+    assert refusal(studyd.tell, "shared", 0, asked["lease"], 7) == "already-finished"
+
+
 def appears(studyd, name):
     """A GET that is answered 404 is answered 200 some seconds later."""
     begin = time.monotonic()
