@@ -23,8 +23,8 @@ struct listener {
     struct listener_limits limits;
     uint64_t told_full_ms; /* the loop's time; 0: never */
     uv_poll_t poll;        /* of libmicrohttpd's epoll */
-    uv_timer_t timer;      /* its next deadline, or "at once" */
-    bool was_woken;        /* since the last run */
+    uv_timer_t timer;      /* its next deadline */
+    uv_idle_t again;       /* active: it runs again in the loop's next turn */
     int n_handles;
 };
 
@@ -73,8 +73,6 @@ static int listen_problem(const struct address *address, struct problem *problem
 
 /* ---- running ---- */
 
-static void timer_cb(uv_timer_t *timer);
-
 static unsigned n_connections(const struct listener *listener)
 {
     return MHD_get_daemon_info(listener->mhd, MHD_DAEMON_INFO_CURRENT_CONNECTIONS)->num_connections;
@@ -97,24 +95,26 @@ static void tell_if_full(struct listener *listener)
                 text, listener->limits.max_connections, strrchr(text, ':') + 1);
 }
 
+static void timer_cb(uv_timer_t *timer);
+
 static void listener_run(struct listener *listener)
 {
     MHD_UNSIGNED_LONG_LONG timeout_ms;
     unsigned n_before = n_connections(listener);
 
-    listener->was_woken = false;
+    uv_idle_stop(&listener->again);
     MHD_run(listener->mhd);
     tell_if_full(listener);
     /* At its limit libmicrohttpd stops accepting until the next run, and nothing else may bring that about.
      */
     if (n_connections(listener) < n_before)
         listener_wake(listener);
-    if (listener->was_woken)
-        return; /* from within: the timer is set to "at once" */
-    if (MHD_get_timeout(listener->mhd, &timeout_ms) == MHD_YES)
+    if (MHD_get_timeout(listener->mhd, &timeout_ms) == MHD_NO)
+        uv_timer_stop(&listener->timer);
+    else if (timeout_ms > 0)
         uv_timer_start(&listener->timer, timer_cb, timeout_ms, 0);
     else
-        uv_timer_stop(&listener->timer);
+        listener_wake(listener);
 }
 
 static void timer_cb(uv_timer_t *timer)
@@ -122,15 +122,21 @@ static void timer_cb(uv_timer_t *timer)
     listener_run(timer->data);
 }
 
+static void again_cb(uv_idle_t *again)
+{
+    listener_run(again->data);
+}
+
 static void poll_cb(uv_poll_t *poll, int, int)
 {
     listener_run(poll->data);
 }
 
+/* Once in each turn of the loop, and not by a timer: one of 0 ms that is started in its own callback goes off
+ * again before anything else gets its turn, for as long as clients send faster than we read. */
 void listener_wake(struct listener *listener)
 {
-    listener->was_woken = true;
-    uv_timer_start(&listener->timer, timer_cb, 0, 0);
+    uv_idle_start(&listener->again, again_cb);
 }
 
 /* ---- beginning and end ---- */
@@ -175,9 +181,10 @@ struct listener *listener_new(uv_loop_t *loop, const struct address *address,
 
     const union MHD_DaemonInfo *info = MHD_get_daemon_info(listener->mhd, MHD_DAEMON_INFO_EPOLL_FD);
 
-    listener->poll.data = listener->timer.data = listener;
-    listener->n_handles = 2;
+    listener->poll.data = listener->timer.data = listener->again.data = listener;
+    listener->n_handles = 3;
     require(uv_timer_init(loop, &listener->timer) == 0);
+    require(uv_idle_init(loop, &listener->again) == 0);
     require(uv_poll_init(loop, &listener->poll, info->epoll_fd) == 0);
     require(uv_poll_start(&listener->poll, UV_READABLE, poll_cb) == 0);
     return listener;
@@ -213,5 +220,6 @@ void listener_close(struct listener *listener)
 {
     uv_close((uv_handle_t *)&listener->poll, closed_cb);
     uv_close((uv_handle_t *)&listener->timer, closed_cb);
+    uv_close((uv_handle_t *)&listener->again, closed_cb);
     MHD_stop_daemon(listener->mhd);
 }

@@ -152,6 +152,33 @@ def test_an_answer_is_taken_in_time(start_studyd, sqlite):
     studyd.wait_for_log("slow clients were cut off")
 
 
+def test_uploads_do_not_take_all_turns(start_studyd, sqlite):
+    """Clients that send as fast as they can, even what is refused, do not keep what was committed from being answered."""
+    studyd = start_studyd(sqlite)
+    studyd.create(SPEC)
+    upload = b"POST /v1/nothing HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % (15 * MIB) + b" " * (15 * MIB)
+    over, n_uploads = threading.Event(), []
+
+    def flood():
+        while not over.is_set():
+            with connections(studyd, 1, upload) as (connection,):
+                assert answer_of(connection)[0] == 404
+                n_uploads.append(1)
+
+    floods = [threading.Thread(target=flood) for _ in range(8)]
+    for thread in floods:
+        thread.start()
+    try:
+        wait_until("the flood", lambda: len(n_uploads) >= 8)
+        for _ in range(20):
+            studyd.ask_one("one")
+    finally:
+        over.set()
+        for thread in floods:
+            thread.join()
+    assert len(n_uploads) > 8
+
+
 # ---- memory ----
 
 @pytest.mark.release
