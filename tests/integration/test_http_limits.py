@@ -197,7 +197,8 @@ def test_large_bodies_share_what_there_is(start_studyd, sqlite):
         answers = [answer_of(connection) for connection in large]
     assert {status for status, _, _ in answers} == {400, 429}
     refused = [(headers, json.loads(body)) for status, headers, body in answers if status == 429]
-    assert 500 - 65 <= len(refused) < 500
+    # 64 have room before the first ends; those that end make room for a few that are still coming in
+    assert 400 <= len(refused) <= 500 - 32
     for headers, document in refused:
         assert int(headers["Retry-After"]) >= 1
         assert document["type"] == "urn:studyd:slow-down"
