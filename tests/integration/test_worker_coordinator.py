@@ -361,6 +361,12 @@ def test_the_next_ask_comes_after_the_tell(run):
     assert [verb for verb, _, _ in server.requests if verb != "heartbeat"][:4] == ["ask", "tell", "tell", "ask"]
 
 
+def test_long_trials_are_not_asked_for_ahead(run):
+    """A slot whose last trial was not short, or that had none yet, asks when it is free."""
+    server, _ = run('time.sleep(0.6)\nsay(op="done", values=[1])', n_trials=2, options=["--ask-ahead-below-s", "0.3"])
+    assert [verb for verb, _, _ in server.requests if verb != "heartbeat"][:4] == ["ask", "tell", "ask", "tell"]
+
+
 def test_the_next_ask_does_not_wait_for_the_tell(run):
     """Where trials are short, that would be too slow."""
     again = threading.Event()

@@ -166,9 +166,12 @@ def test_settings_from_a_file(studyd, directory, runner):
 def test_settings_from_the_environment(studyd, directory, runner):
     """STUDYD_URL says where studyd is when nothing else does."""
     studyd.create(spec(max_trials=1))
-    worker = Worker(directory, "")
-    worker.command = [str(BUILD / "worker" / "study-worker"), "--runner", runner, "--exit-when-finished"]
-    worker.env = dict(sanitizer_env(), STUDYD_URL=studyd.url)
-    worker.start()
-    assert worker.wait() == 0
+    program = str(BUILD / "worker" / "study-worker")
+    for url, options in ((studyd.url, []), ("http://127.0.0.1:1", ["--coordinator", studyd.url])):
+        worker = Worker(directory, "")
+        worker.command = [program, "--runner", runner, "--exit-when-finished", *options]
+        worker.env = dict(sanitizer_env(), STUDYD_URL=url)
+        worker.start()
+        assert worker.wait() == 0
+    assert "127.0.0.1:1 " not in worker.log()
     assert states(studyd, "s") == ["complete"]
