@@ -145,11 +145,11 @@ void held_trial_tell(struct held_trial *trial, struct tell_message *message, uin
     lease_tell(&trial->lease, message);
 }
 
-void held_trial_hand_back(struct held_trial *trial, const char *reason, uint64_t ran_ms)
+void held_trial_hand_back(struct held_trial *trial, const char *reason)
 {
     struct tell_message message = {.state = TRIAL_WAITING, .reason = memory_strdup(reason)};
 
-    held_trial_tell(trial, &message, ran_ms);
+    held_trial_tell(trial, &message, 0);
 }
 
 void held_trial_report(struct held_trial *trial, const struct report_point *point)
@@ -166,7 +166,7 @@ static void get_study_done(struct http_request *request, const struct http_answe
     if (trial->step != FETCHING)
         return; /* cancelled */
     if (answer->status != 200) {
-        held_trial_hand_back(trial, answer->error, 0);
+        held_trial_hand_back(trial, answer->error);
         return;
     }
     trial->study = json_incref(answer->json);

@@ -56,8 +56,8 @@ void held_trial_report(struct held_trial *trial, const struct report_point *poin
 /* Ends it: studyd is told, until it answers. Takes the message; `ran_ms` is for the log, 0: it did not run.
  */
 void held_trial_tell(struct held_trial *trial, struct tell_message *message, uint64_t ran_ms);
-/* The same: somebody else may run it at once. */
-void held_trial_hand_back(struct held_trial *trial, const char *reason, uint64_t ran_ms);
+/* The same, of one that did not run: somebody else may have it at once. */
+void held_trial_hand_back(struct held_trial *trial, const char *reason);
 
 /* What became of it, as studyd counts: a result with a NaN in it is a failure. Of an outcome that was told.
  */

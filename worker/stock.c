@@ -103,6 +103,6 @@ void stock_hand_back(struct stock *stock, size_t n_kept, const char *reason)
         if (n_kept > 0)
             n_kept--;
         else
-            held_trial_hand_back(trial, reason, 0);
+            held_trial_hand_back(trial, reason);
     }
 }

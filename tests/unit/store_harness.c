@@ -424,3 +424,42 @@ struct store_record record_finish(int64_t study_id, int64_t trial_id, enum trial
     record.trial.finished_seq = record.seq;
     return record;
 }
+
+/* ---- beginnings that many tests have ---- */
+
+const double test_params[3] = {0.1, 3, 2};
+
+struct harness *harness_begin(void **state)
+{
+    struct harness *harness = *state;
+    harness_open(harness);
+    assert_true(harness->is_loaded);
+    return harness;
+}
+
+static int64_t create_study(struct harness *harness, const char *name, const char *uid)
+{
+    struct store_record record = record_create_study(name);
+    record.uid = uid;
+    assert_int_equal(harness_do(harness, &record), STORE_DONE);
+    assert_true(record.study_id > 0);
+    return record.study_id;
+}
+
+int64_t harness_create_study(struct harness *harness)
+{
+    return create_study(harness, "s", TEST_UID);
+}
+
+int64_t harness_create_other_study(struct harness *harness)
+{
+    return create_study(harness, "t", TEST_OTHER_UID);
+}
+
+int64_t harness_create_trial(struct harness *harness, int64_t study_id, int64_t number)
+{
+    struct store_record record = record_create_trial(study_id, number, test_params);
+    assert_int_equal(harness_do(harness, &record), STORE_DONE);
+    assert_true(record.trial.trial_id > 0);
+    return record.trial.trial_id;
+}

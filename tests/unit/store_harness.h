@@ -75,6 +75,7 @@ json_t *harness_trial(struct harness *harness, const char *study, size_t index);
 
 /* Records with everything filled in that a test does not care for; `done` is the harness's. */
 #define TEST_UID "00112233445566778899aabbccddeeff"
+#define TEST_OTHER_UID "ffffffffffffffffffffffffffffffff"
 #define TEST_LEASE "ffeeddccbbaa99887766554433221100"
 #define TEST_SPEC                                                                  \
     "{\"name\": \"s\", \"directions\": [\"minimize\"], \"space\": {"               \
@@ -86,5 +87,14 @@ struct store_record record_of(enum store_change change, int64_t study_id, int64_
 struct store_record record_create_study(const char *name);
 /* RUNNING with `params` of TEST_SPEC's space, or WAITING where they are NULL. */
 struct store_record record_create_trial(int64_t study_id, int64_t number, const double *params);
+extern const double test_params[3]; /* of TEST_SPEC's space */
 struct store_record record_finish(int64_t study_id, int64_t trial_id, enum trial_state state,
                                   const double *value);
+
+/* A test's beginning: opened, and loaded. */
+struct harness *harness_begin(void **state);
+/* Done, or the test fails: a study "s" of TEST_UID, "t" of TEST_OTHER_UID, a trial that runs with
+ * test_params. Their ids. */
+int64_t harness_create_study(struct harness *harness);
+int64_t harness_create_other_study(struct harness *harness);
+int64_t harness_create_trial(struct harness *harness, int64_t study_id, int64_t number);

@@ -12,32 +12,7 @@
 
 #include "tests/unit/store_harness.h"
 
-static const double params[] = {0.1, 3, 2};
 static const double half = 0.5;
-
-static struct harness *begin(void **state)
-{
-    struct harness *harness = *state;
-    harness_open(harness);
-    assert_true(harness->is_loaded);
-    return harness;
-}
-
-static int64_t create_study(struct harness *harness)
-{
-    struct store_record record = record_create_study("s");
-    assert_int_equal(harness_do(harness, &record), STORE_DONE);
-    assert_true(record.study_id > 0);
-    return record.study_id;
-}
-
-static int64_t create_trial(struct harness *harness, int64_t study_id, int64_t number)
-{
-    struct store_record record = record_create_trial(study_id, number, params);
-    assert_int_equal(harness_do(harness, &record), STORE_DONE);
-    assert_true(record.trial.trial_id > 0);
-    return record.trial.trial_id;
-}
 
 static int64_t get_int(const json_t *object, const char *key)
 {
@@ -59,7 +34,7 @@ static void assert_json(json_t *value, const char *expected)
 /* A fresh database gets the version rows that Optuna looks for. */
 static void test_schema(void **state)
 {
-    struct harness *harness = begin(state);
+    struct harness *harness = harness_begin(state);
     assert_string_equal(harness_value(harness, "SELECT version_num FROM alembic_version"), "v3.2.0.a");
     assert_string_equal(harness_value(harness, "SELECT schema_version FROM version_info"), "12");
 }
@@ -68,7 +43,7 @@ static void test_schema(void **state)
  * Python's JSON. */
 static void test_create_study(void **state)
 {
-    struct harness *harness = begin(state);
+    struct harness *harness = harness_begin(state);
     static const enum direction directions[] = {DIRECTION_MINIMIZE, DIRECTION_MAXIMIZE};
     struct store_record record = record_create_study("it's \\ \xe6\x97\xa5");
     record.study.n_directions = 2;
@@ -107,7 +82,7 @@ static void test_create_study(void **state)
 /* A name that somebody else took meanwhile is no error of the database. */
 static void test_study_exists(void **state)
 {
-    struct harness *harness = begin(state);
+    struct harness *harness = harness_begin(state);
     harness_sql(harness, "INSERT INTO studies (study_name) VALUES ('s')");
     struct store_record record = record_create_study("s");
     assert_int_equal(harness_do(harness, &record), STORE_EXISTS);
@@ -117,8 +92,8 @@ static void test_study_exists(void **state)
 /* State, reason, attributes and seq of a study change; what is not named stays. */
 static void test_change_study(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
     struct store_record record = record_of(STORE_CHANGE_STUDY, study_id, 7);
     record.study.state = "paused";
     record.study.reason = "by hand";
@@ -144,9 +119,9 @@ static void test_change_study(void **state)
 /* An asked trial: RUNNING, its parameters with Optuna's distributions, and our own row. */
 static void test_create_running(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    struct store_record record = record_create_trial(study_id, 0, params);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    struct store_record record = record_create_trial(study_id, 0, test_params);
     record.trial.request.is_set = true;
     memset(record.trial.request.bytes, 0xab, STORE_REQUEST_SIZE);
     assert_int_equal(harness_do(harness, &record), STORE_DONE);
@@ -186,8 +161,8 @@ static void test_create_running(void **state)
 /* An inactive parameter has no row, in Optuna's table and in ours; a -0.0 becomes 0.0 in both. */
 static void test_absent_parameter(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
     const double some[] = {-0.0, NAN, 1};
     struct store_record record = record_create_trial(study_id, 0, some);
     assert_int_equal(harness_do(harness, &record), STORE_DONE);
@@ -200,8 +175,8 @@ static void test_absent_parameter(void **state)
 /* An enqueued trial waits with its fixed parameters, and gets its parameters when it is started. */
 static void test_enqueue_and_start(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
     struct store_record record = record_create_trial(study_id, 0, NULL);
     record.trial.fixed_params = json_pack("{s:f,s:s}", "x", 0.25, "c", "b");
     assert_int_equal(harness_do(harness, &record), STORE_DONE);
@@ -215,7 +190,7 @@ static void test_enqueue_and_start(void **state)
     assert_true(json_is_null(json_object_get(trial, "params")));
     assert_string_equal(get_text(trial, "lease"), "");
 
-    struct store_record start = record_create_trial(study_id, 0, params);
+    struct store_record start = record_create_trial(study_id, 0, test_params);
     start.change = STORE_START_TRIAL;
     start.trial.trial_id = record.trial.trial_id;
     start.trial.from = TRIAL_WAITING;
@@ -231,9 +206,9 @@ static void test_enqueue_and_start(void **state)
 /* A completed trial: value, time, constraints as a list, attributes, the outcome's hash. */
 static void test_finish_complete(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    int64_t trial_id = harness_create_trial(harness, study_id, 0);
     static const double constraints[] = {-1.5, 0.25, 2};
     struct store_record record = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half);
     record.trial.constraints = constraints;
@@ -266,12 +241,12 @@ static void test_finish_complete(void **state)
 /* Infinite values are NULL with their type. */
 static void test_infinite_values(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
     static const double infinite[] = {INFINITY, -INFINITY};
     for (int i = 0; i < 2; i++) {
         struct store_record record =
-            record_finish(study_id, create_trial(harness, study_id, i), TRIAL_COMPLETE, &infinite[i]);
+            record_finish(study_id, harness_create_trial(harness, study_id, i), TRIAL_COMPLETE, &infinite[i]);
         assert_int_equal(harness_do(harness, &record), STORE_DONE);
     }
     assert_string_equal(
@@ -285,8 +260,8 @@ static void test_infinite_values(void **state)
 /* Doubles come back bit by bit. */
 static void test_exact_doubles(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
     static const double odd[] = {0.1 + 0.2,
                                  1.7976931348623157e308,
                                  5e-324,
@@ -298,8 +273,8 @@ static void test_exact_doubles(void **state)
                                  1.0 / 3,
                                  -7.3177701707893310e+15};
     for (size_t i = 0; i < sizeof odd / sizeof *odd; i++) {
-        struct store_record record =
-            record_finish(study_id, create_trial(harness, study_id, (int64_t)i), TRIAL_COMPLETE, &odd[i]);
+        struct store_record record = record_finish(
+            study_id, harness_create_trial(harness, study_id, (int64_t)i), TRIAL_COMPLETE, &odd[i]);
         assert_int_equal(harness_do(harness, &record), STORE_DONE);
     }
     harness_reopen(harness);
@@ -314,9 +289,9 @@ static void test_exact_doubles(void **state)
  * last. */
 static void test_reports(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    int64_t trial_id = harness_create_trial(harness, study_id, 0);
     static const struct report_point points[] = {{10, 0.75}, {20, NAN}, {30, INFINITY}};
     struct store_record record = record_of(STORE_REPORT, study_id, 50);
     record.report.trial_id = trial_id;
@@ -347,9 +322,9 @@ static void test_reports(void **state)
  * replaces. */
 static void test_report_of_new_attempt(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    int64_t trial_id = harness_create_trial(harness, study_id, 0);
     static const struct report_point old[] = {{1, 0.1}, {2, 0.2}, {3, 0.3}}, new[] = {{2, 0.9}};
     struct store_record first = record_of(STORE_REPORT, study_id, 50),
                         second = record_of(STORE_REPORT, study_id, 51);
@@ -370,9 +345,9 @@ static void test_report_of_new_attempt(void **state)
 /* A trial that is handed back waits again; a failed one says why. */
 static void test_release_and_fail(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    int64_t trial_id = harness_create_trial(harness, study_id, 0);
     struct store_record record = record_of(STORE_RELEASE_TRIAL, study_id, 60);
     record.trial.trial_id = trial_id;
     record.trial.from = TRIAL_RUNNING;
@@ -411,15 +386,15 @@ static void test_release_and_fail(void **state)
 static void test_many_at_once(void **state)
 {
     enum { N = 200 };
-    struct harness *harness = begin(state);
-    int64_t first = create_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t first = harness_create_study(harness);
     struct store_record other = record_create_study("t");
     other.uid = "ffffffffffffffffffffffffffffffff";
     assert_int_equal(harness_do(harness, &other), STORE_DONE);
     static struct store_record records[N];
     struct store_record *pointers[N];
     for (int i = 0; i < N; i++) {
-        records[i] = record_create_trial(i % 2 ? other.study_id : first, i / 2, params);
+        records[i] = record_create_trial(i % 2 ? other.study_id : first, i / 2, test_params);
         records[i].uid = i % 2 ? other.uid : TEST_UID;
         pointers[i] = &records[i];
     }
@@ -446,9 +421,9 @@ static void test_many_at_once(void **state)
 static void test_more_than_a_batch(void **state)
 {
     enum { N = 5000 };
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    int64_t trial_id = harness_create_trial(harness, study_id, 0);
     static struct store_record records[N];
     static struct report_point points[N];
     static struct store_record *pointers[N];
@@ -475,13 +450,13 @@ static void test_id_steps(void **state)
     enum { N = 5 };
     struct harness *harness = *state;
     harness_sql(harness, "SET GLOBAL auto_increment_increment = 3");
-    begin(state);
+    harness_begin(state);
     harness_sql(harness, "SET GLOBAL auto_increment_increment = 1");
-    int64_t study_id = create_study(harness);
+    int64_t study_id = harness_create_study(harness);
     struct store_record records[N];
     struct store_record *pointers[N];
     for (int i = 0; i < N; i++) {
-        records[i] = record_create_trial(study_id, i, params);
+        records[i] = record_create_trial(study_id, i, test_params);
         pointers[i] = &records[i];
     }
     harness_do_all(harness, pointers, N);
@@ -523,8 +498,8 @@ static void test_large_batch(void **state)
     static struct store_record records[N];
     struct store_record *pointers[N];
     set_packet(harness, 1 << 20);
-    begin(state);
-    int64_t study_id = create_study(harness);
+    harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
     for (int i = 0; i < N; i++) {
         records[i] = record_create_trial(study_id, i, &first);
         records[i].trial.space = space;
@@ -548,8 +523,8 @@ static void test_too_large(void **state)
     memset(text, 'x', sizeof text - 1);
     text[sizeof text - 1] = '\0';
     set_packet(harness, 1 << 16);
-    begin(state);
-    int64_t study_id = create_study(harness);
+    harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
     struct store_record large = record_create_trial(study_id, 0, NULL), other = record_create_study("t");
     large.trial.user_attrs = json_pack("{s:s}", "a", text);
     other.uid = "ffffffffffffffffffffffffffffffff";
@@ -565,9 +540,9 @@ static void test_too_large(void **state)
 /* An attribute of more than a TEXT's 65,535 bytes is refused (1406); the trial is as it was. */
 static void test_too_long(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    int64_t trial_id = harness_create_trial(harness, study_id, 0);
     char *text = memset(malloc(70001), 'x', 70000);
     text[70000] = '\0';
     struct store_record tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half);
@@ -601,9 +576,9 @@ static void assert_cold(struct store_read *read)
  * all zero. */
 static void test_cold_read(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    int64_t trial_id = harness_create_trial(harness, study_id, 0);
     static const struct report_point point = {3, 0.5};
     static const double constraint = -1;
     struct store_record report = record_of(STORE_REPORT, study_id, 50);

@@ -18,39 +18,7 @@
 #include "tests/unit/cut_proxy.h"
 #include "tests/unit/store_harness.h"
 
-static const double params[] = {0.1, 3, 2};
 static const double half = 0.5;
-#define OTHER_UID "ffffffffffffffffffffffffffffffff"
-
-static struct harness *begin(void **state)
-{
-    struct harness *harness = *state;
-    harness_open(harness);
-    assert_true(harness->is_loaded);
-    return harness;
-}
-
-static int64_t create_study(struct harness *harness)
-{
-    struct store_record record = record_create_study("s");
-    assert_int_equal(harness_do(harness, &record), STORE_DONE);
-    return record.study_id;
-}
-
-static int64_t create_other_study(struct harness *harness)
-{
-    struct store_record record = record_create_study("t");
-    record.uid = OTHER_UID;
-    assert_int_equal(harness_do(harness, &record), STORE_DONE);
-    return record.study_id;
-}
-
-static int64_t create_trial(struct harness *harness, int64_t study_id, int64_t number)
-{
-    struct store_record record = record_create_trial(study_id, number, params);
-    assert_int_equal(harness_do(harness, &record), STORE_DONE);
-    return record.trial.trial_id;
-}
 
 /* As Optuna does it: a trial of nobody's, with a parameter of its own and one of the study's. */
 static int64_t add_foreign(struct harness *harness, int64_t study_id, int64_t number, const char *state)
@@ -121,12 +89,12 @@ static enum store_result see(struct harness *harness, struct store_record *recor
  * number. */
 static void test_strangers(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    create_trial(harness, study_id, 0);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    harness_create_trial(harness, study_id, 0);
     int64_t foreign_id = add_foreign(harness, study_id, 1, "RUNNING");
 
-    struct store_record record = record_create_trial(study_id, 1, params);
+    struct store_record record = record_create_trial(study_id, 1, test_params);
     assert_int_equal(see(harness, &record), STORE_STRANGERS);
     assert_int_equal(seen.n_foreign, 1);
     assert_int_equal(seen.number, 1);
@@ -136,7 +104,7 @@ static void test_strangers(void **state)
     assert_true(isnan(seen.params[0]) && seen.params[1] == 7);
     assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM trials"), "2");
 
-    record = record_create_trial(study_id, 2, params);
+    record = record_create_trial(study_id, 2, test_params);
     assert_int_equal(harness_do(harness, &record), STORE_DONE);
     assert_string_equal(harness_value(harness, "SELECT number FROM trials ORDER BY trial_id"), "0 1 2");
 }
@@ -153,13 +121,13 @@ static void count_foreign(struct store_record *record)
  * is applied. */
 static void test_strangers_in_batch(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    int64_t trial_id = harness_create_trial(harness, study_id, 0);
     add_foreign(harness, study_id, 1, "RUNNING");
     add_foreign(harness, study_id, 2, "RUNNING");
-    struct store_record first = record_create_trial(study_id, 1, params),
-                        second = record_create_trial(study_id, 2, params),
+    struct store_record first = record_create_trial(study_id, 1, test_params),
+                        second = record_create_trial(study_id, 2, test_params),
                         tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half);
     struct store_record *records[] = {&first, &tell, &second};
     n_done = n_handed = 0;
@@ -179,8 +147,8 @@ static void test_strangers_in_batch(void **state)
 /* LOOK brings new foreign trials, and those asked for as they are now. */
 static void test_look(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
     int64_t foreign_id = add_foreign(harness, study_id, 0, "RUNNING");
     struct store_record look = record_of(STORE_LOOK, study_id, 0);
     assert_int_equal(see(harness, &look), STORE_DONE);
@@ -197,7 +165,7 @@ static void test_look(void **state)
     assert_int_equal(seen.trial_id, foreign_id);
     assert_int_equal(seen.state, TRIAL_COMPLETE);
 
-    struct store_record record = record_create_trial(study_id, 2, params);
+    struct store_record record = record_create_trial(study_id, 2, test_params);
     assert_int_equal(harness_do(harness, &record), STORE_DONE);
 }
 
@@ -205,8 +173,8 @@ static void test_look(void **state)
  * waits for it. */
 static void test_uncommitted(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
     harness_sql(harness, "SET GLOBAL TRANSACTION ISOLATION LEVEL READ UNCOMMITTED");
     harness_reopen(harness);
     harness_sql(harness, "START TRANSACTION");
@@ -217,7 +185,7 @@ static void test_uncommitted(void **state)
     assert_int_equal(seen.n_foreign, 0);
     harness_sql(harness, "ROLLBACK");
     harness_sql(harness, "SET GLOBAL TRANSACTION ISOLATION LEVEL REPEATABLE READ");
-    create_trial(harness, study_id, 0);
+    harness_create_trial(harness, study_id, 0);
 }
 
 /* ---- conflicts and refusals ---- */
@@ -226,11 +194,11 @@ static void test_uncommitted(void **state)
  * the batch go through. */
 static void test_conflict(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
     int64_t ids[3];
     for (int i = 0; i < 3; i++)
-        ids[i] = create_trial(harness, study_id, i);
+        ids[i] = harness_create_trial(harness, study_id, i);
     harness_sql(harness, "UPDATE trials SET state='FAIL' WHERE trial_id=%lld", (long long)ids[1]);
     struct store_record tells[3];
     for (int i = 0; i < 3; i++)
@@ -252,9 +220,9 @@ static void test_conflict(void **state)
 /* What vanished from outside is a conflict without a row, of a trial as of a whole study. */
 static void test_vanished(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    int64_t trial_id = harness_create_trial(harness, study_id, 0);
     harness_sql(harness, "DELETE FROM trial_params WHERE trial_id=%lld", (long long)trial_id);
     harness_sql(harness, "DELETE FROM trials WHERE trial_id=%lld", (long long)trial_id);
     struct store_record tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half);
@@ -264,23 +232,23 @@ static void test_vanished(void **state)
     static const char *const tables[] = {"study_directions", "study_system_attributes", "studies"};
     for (size_t i = 0; i < 3; i++)
         harness_sql(harness, "DELETE FROM %s WHERE study_id=%lld", tables[i], (long long)study_id);
-    struct store_record ask = record_create_trial(study_id, 1, params);
+    struct store_record ask = record_create_trial(study_id, 1, test_params);
     assert_int_equal(harness_do(harness, &ask), STORE_CONFLICT);
 }
 
 /* SQLite gives a deleted study's id away again: the new study under the old id is not written to. */
 static void test_reused_id(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    harness_sql(harness,
-                "UPDATE study_system_attributes SET value_json='\"" OTHER_UID "\"' WHERE `key`='studyd:uid'");
-    struct store_record ask = record_create_trial(study_id, 0, params);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    harness_sql(harness, "UPDATE study_system_attributes SET value_json='\"" TEST_OTHER_UID
+                         "\"' WHERE `key`='studyd:uid'");
+    struct store_record ask = record_create_trial(study_id, 0, test_params);
     assert_int_equal(harness_do(harness, &ask), STORE_CONFLICT);
     assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM trials"), "0");
     harness_reopen(harness);
     json_t *study = json_object_get(harness->loaded, "s");
-    assert_string_equal(json_string_value(json_object_get(study, "uid")), OTHER_UID);
+    assert_string_equal(json_string_value(json_object_get(study, "uid")), TEST_OTHER_UID);
     assert_int_equal(json_integer_value(json_object_get(study, "seq")), 0);
 }
 
@@ -300,16 +268,16 @@ static void replace_study(struct harness *harness)
 /* SQLite gives ids away again: nothing that is meant for the study that was deleted touches the new one. */
 static void test_reused_ids(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    int64_t trial_id = harness_create_trial(harness, study_id, 0);
     replace_study(harness);
     static const struct report_point point = {1, 0.5};
     struct store_record tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half),
                         report = record_of(STORE_REPORT, study_id, 60),
                         release = record_of(STORE_RELEASE_TRIAL, study_id, 61),
                         change = record_of(STORE_CHANGE_STUDY, study_id, 62),
-                        ask = record_create_trial(study_id, 1, params),
+                        ask = record_create_trial(study_id, 1, test_params),
                         look = record_of(STORE_LOOK, study_id, 63),
                         delete = record_of(STORE_DELETE_STUDY, study_id, 64);
     report.report.trial_id = release.trial.trial_id = trial_id;
@@ -341,13 +309,13 @@ static void test_reused_ids(void **state)
  * its study is dropped, what stood before it and other studies' records go through. */
 static void test_refused(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness), other_id = create_other_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness), other_id = harness_create_other_study(harness);
     int64_t ids[3];
     for (int i = 0; i < 3; i++)
-        ids[i] = create_trial(harness, study_id, i);
-    struct store_record other = record_create_trial(other_id, 0, params);
-    other.uid = OTHER_UID;
+        ids[i] = harness_create_trial(harness, study_id, i);
+    struct store_record other = record_create_trial(other_id, 0, test_params);
+    other.uid = TEST_OTHER_UID;
     struct store_record before = record_finish(study_id, ids[0], TRIAL_COMPLETE, &half),
                         bad = record_finish(study_id, ids[1], TRIAL_COMPLETE, &half),
                         behind = record_finish(study_id, ids[2], TRIAL_COMPLETE, &half);
@@ -374,10 +342,10 @@ static void test_refused(void **state)
 /* Another owner raised the epoch: the old one's change is rolled back and it says that it is over. */
 static void test_deposed(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
     harness_sql(harness, "UPDATE studyd_owner SET epoch = epoch + 1");
-    struct store_record ask = record_create_trial(study_id, 0, params);
+    struct store_record ask = record_create_trial(study_id, 0, test_params);
     assert_int_equal(harness_do(harness, &ask), STORE_AWAY);
     harness_run_until(harness, harness->exit_code);
     assert_int_equal(harness->exit_code, 1);
@@ -388,7 +356,7 @@ static void test_deposed(void **state)
 /* A second store stands by, says who owns the database, and loads everything when the first one goes. */
 static void test_standby(void **state)
 {
-    struct harness *harness = begin(state);
+    struct harness *harness = harness_begin(state);
     struct harness second = {.kind = harness->kind};
     char expected[32];
     snprintf(second.url, sizeof second.url, "%s", harness->url);
@@ -399,7 +367,7 @@ static void test_standby(void **state)
     assert_non_null(strstr(second.owner, expected));
     assert_false(second.is_loaded);
 
-    create_study(harness);
+    harness_create_study(harness);
     harness_close(harness);
     harness_run_until(&second, second.is_loaded);
     assert_non_null(json_object_get(second.loaded, "s"));
@@ -414,12 +382,12 @@ static void test_standby(void **state)
  * is done once. */
 static void test_killed_session(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
     const char *id = harness_value(harness, "SELECT IS_USED_LOCK(CONCAT('studyd:', DATABASE()))");
     harness_sql(harness, "KILL %s", id);
     for (int i = 0; i < 3; i++)
-        create_trial(harness, study_id, i);
+        harness_create_trial(harness, study_id, i);
     assert_string_equal(harness_value(harness, "SELECT number FROM trials ORDER BY trial_id"), "0 1 2");
     assert_int_equal(harness->n_away, 0);
 }
@@ -427,7 +395,7 @@ static void test_killed_session(void **state)
 /* Submits a trial while the database takes none, and lets it take trials again once the store has noticed. */
 static void assert_waits_for(struct harness *harness, void (*let)(struct harness *harness))
 {
-    struct store_record ask = record_create_trial(1, 0, params);
+    struct store_record ask = record_create_trial(1, 0, test_params);
     ask.done = done_and_see;
     is_done = false;
     assert_int_equal(store_submit(harness->store, &ask), 0);
@@ -450,8 +418,8 @@ static void let_files_grow(struct harness *harness)
 /* The file cannot grow (as on a full disk): the store is away until it can. */
 static void test_full_disk(void **state)
 {
-    struct harness *harness = begin(state);
-    assert_int_equal(create_study(harness), 1);
+    struct harness *harness = harness_begin(state);
+    assert_int_equal(harness_create_study(harness), 1);
     signal(SIGXFSZ, SIG_IGN);
     setrlimit(RLIMIT_FSIZE, &(struct rlimit){4096, RLIM_INFINITY});
     assert_waits_for(harness, let_files_grow);
@@ -477,7 +445,7 @@ static void test_read_only_server(void **state)
                 name, name);
     strcpy(harness->url, url);
     harness_open(harness);
-    assert_int_equal(create_study(harness), 1);
+    assert_int_equal(harness_create_study(harness), 1);
     harness_sql(harness, "SET GLOBAL read_only = 1");
     assert_waits_for(harness, let_server_write);
     harness_sql(harness, "DROP USER %s@localhost", name);
@@ -486,7 +454,7 @@ static void test_read_only_server(void **state)
 /* While the connection was gone another studyd owned the database: this one must not go on. */
 static void test_deposed_while_away(void **state)
 {
-    struct harness *harness = begin(state);
+    struct harness *harness = harness_begin(state);
     const char *id = harness_value(harness, "SELECT IS_USED_LOCK(CONCAT('studyd:', DATABASE()))");
     harness_sql(harness, "UPDATE studyd_owner SET epoch = epoch + 1, batch = 0");
     harness_sql(harness, "KILL %s", id);
@@ -502,11 +470,11 @@ static void test_cut_at_commit(void **state)
     struct harness *harness = *state;
     struct cut_proxy *proxy = cut_proxy_new(harness->url, sizeof harness->url);
     harness_open(harness);
-    int64_t study_id = create_study(harness);
+    int64_t study_id = harness_create_study(harness);
     static const enum cut cuts[] = {CUT_BEFORE, CUT_AFTER, CUT_LIE};
     for (int i = 0; i < 3; i++) {
         cut_proxy_arm(proxy, cuts[i], "COMMIT");
-        int64_t trial_id = create_trial(harness, study_id, i);
+        int64_t trial_id = harness_create_trial(harness, study_id, i);
         assert_true(cut_proxy_has_cut(proxy));
         cut_proxy_arm(proxy, cuts[i], "COMMIT");
         struct store_record tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half);
@@ -529,10 +497,10 @@ static void test_away_and_back(void **state)
     struct harness *harness = *state;
     struct cut_proxy *proxy = cut_proxy_new(harness->url, sizeof harness->url);
     harness_open(harness);
-    int64_t study_id = create_study(harness);
+    int64_t study_id = harness_create_study(harness);
     cut_proxy_close(proxy);
-    struct store_record ask = record_create_trial(study_id, 0, params),
-                        other = record_create_trial(study_id, 1, params);
+    struct store_record ask = record_create_trial(study_id, 0, test_params),
+                        other = record_create_trial(study_id, 1, test_params);
     ask.done = done_and_see;
     is_done = false;
     assert_int_equal(store_submit(harness->store, &ask), 0);
@@ -554,12 +522,12 @@ static void test_away_and_back(void **state)
  */
 static void test_delete_study(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness), other_id = create_other_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness), other_id = harness_create_other_study(harness);
     for (int i = 0; i < 3; i++)
-        create_trial(harness, study_id, i);
-    struct store_record kept = record_create_trial(other_id, 0, params);
-    kept.uid = OTHER_UID;
+        harness_create_trial(harness, study_id, i);
+    struct store_record kept = record_create_trial(other_id, 0, test_params);
+    kept.uid = TEST_OTHER_UID;
     assert_int_equal(harness_do(harness, &kept), STORE_DONE);
     struct store_record record = record_of(STORE_DELETE_STUDY, study_id, 99);
     assert_int_equal(harness_do(harness, &record), STORE_DONE);
@@ -567,7 +535,7 @@ static void test_delete_study(void **state)
     struct store_record again = record_create_study("s");
     again.uid = "00000000000000000000000000000001";
     assert_int_equal(harness_do(harness, &again), STORE_DONE);
-    struct store_record late = record_create_trial(study_id, 3, params);
+    struct store_record late = record_create_trial(study_id, 3, test_params);
     assert_int_equal(harness_do(harness, &late), STORE_CONFLICT);
 
     harness_reopen(harness);
@@ -584,9 +552,9 @@ static void test_delete_study(void **state)
 /* Our rows of a study that Optuna deleted go at the next start. */
 static void test_orphans(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    create_trial(harness, study_id, 0);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    harness_create_trial(harness, study_id, 0);
     harness_close(harness);
     static const char *const tables[] = {"trial_params", "trials", "study_directions",
                                          "study_system_attributes", "studies"};
@@ -602,9 +570,9 @@ static void test_orphans(void **state)
 /* Closing writes what is queued. */
 static void test_close_writes(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    struct store_record record = record_create_trial(study_id, 0, params);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    struct store_record record = record_create_trial(study_id, 0, test_params);
     record.done = done_and_see;
     is_done = false;
     assert_int_equal(store_submit(harness->store, &record), 0);

@@ -12,8 +12,6 @@
 
 #include "tests/unit/store_harness.h"
 
-#define OTHER_UID "ffffffffffffffffffffffffffffffff"
-
 static const double params[] = {0.5, 3, 1};
 static const double half = 0.5;
 
@@ -92,12 +90,12 @@ static void test_new_study(void **state)
     assert_string_equal(json_string_value(json_object_get(trial, "state")), "complete");
     assert_true(json_real_value(json_array_get(json_object_get(trial, "values"), 0)) == 0.25);
     struct store_record ask = record_create_trial(77, 1, params);
-    ask.uid = OTHER_UID;
+    ask.uid = TEST_OTHER_UID;
     assert_int_equal(harness_do(harness, &ask), STORE_DONE);
     assert_true(ask.trial.trial_id > 770);
 
     struct store_found both[] = {{.study_id = study_id, .name = "s", .uid = TEST_UID, .is_wanted = true},
-                                 {.study_id = 77, .name = "theirs", .uid = OTHER_UID}};
+                                 {.study_id = 77, .name = "theirs", .uid = TEST_OTHER_UID}};
     find(harness, 2, both);
     assert_int_equal(json_object_size(harness->loaded), 1);
     assert_non_null(harness_trial(harness, "s", 0));
@@ -114,7 +112,7 @@ static void test_gone(void **state)
     optuna_study(harness, 77, 770, "a");
     optuna_study(harness, 78, 780, "b");
     struct store_found known[] = {{.study_id = 76, .name = "a", .uid = ""},
-                                  {.study_id = 78, .name = "b", .uid = OTHER_UID},
+                                  {.study_id = 78, .name = "b", .uid = TEST_OTHER_UID},
                                   {.study_id = 77, .name = "c", .uid = ""}};
     find(harness, 3, known);
     for (size_t i = 0; i < 3; i++)

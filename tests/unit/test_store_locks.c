@@ -11,39 +11,7 @@
 
 #include "tests/unit/store_harness.h"
 
-static const double params[] = {0.1, 3, 2};
 static const double half = 0.5;
-#define OTHER_UID "ffffffffffffffffffffffffffffffff"
-
-static struct harness *begin(void **state)
-{
-    struct harness *harness = *state;
-    harness_open(harness);
-    assert_true(harness->is_loaded);
-    return harness;
-}
-
-static int64_t create_study(struct harness *harness)
-{
-    struct store_record record = record_create_study("s");
-    assert_int_equal(harness_do(harness, &record), STORE_DONE);
-    return record.study_id;
-}
-
-static int64_t create_other_study(struct harness *harness)
-{
-    struct store_record record = record_create_study("t");
-    record.uid = OTHER_UID;
-    assert_int_equal(harness_do(harness, &record), STORE_DONE);
-    return record.study_id;
-}
-
-static int64_t create_trial(struct harness *harness, int64_t study_id, int64_t number)
-{
-    struct store_record record = record_create_trial(study_id, number, params);
-    assert_int_equal(harness_do(harness, &record), STORE_DONE);
-    return record.trial.trial_id;
-}
 
 static bool is_done;
 
@@ -63,8 +31,8 @@ static void submit(struct harness *harness, struct store_record *record)
 
 static void other_goes_on(struct harness *harness, int64_t other_id, int64_t number)
 {
-    struct store_record ask = record_create_trial(other_id, number, params);
-    ask.uid = OTHER_UID;
+    struct store_record ask = record_create_trial(other_id, number, test_params);
+    ask.uid = TEST_OTHER_UID;
     assert_int_equal(harness_do(harness, &ask), STORE_DONE);
     assert_false(is_done);
 }
@@ -81,13 +49,13 @@ static void unlock(struct harness *harness, const struct store_record *record, e
 /* Optuna holds a study's row: that study waits, in order, while another one goes on. */
 static void test_locked_study(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness), other_id = create_other_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
-    struct store_record ask = record_create_trial(study_id, 1, params),
-                        other = record_create_trial(other_id, 0, params),
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness), other_id = harness_create_other_study(harness);
+    int64_t trial_id = harness_create_trial(harness, study_id, 0);
+    struct store_record ask = record_create_trial(study_id, 1, test_params),
+                        other = record_create_trial(other_id, 0, test_params),
                         tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half);
-    other.uid = OTHER_UID;
+    other.uid = TEST_OTHER_UID;
     harness_sql(harness, "START TRANSACTION");
     assert_string_equal(harness_value(harness,
                                       "SELECT study_name FROM studies WHERE study_id=%lld FOR UPDATE",
@@ -103,7 +71,7 @@ static void test_locked_study(void **state)
     struct report_point point = {1, 0.5};
     for (int i = 0; i < 300; i++) {
         reports[i] = record_of(STORE_REPORT, other_id, 200 + i);
-        reports[i].uid = OTHER_UID;
+        reports[i].uid = TEST_OTHER_UID;
         reports[i].report.trial_id = other.trial.trial_id;
         reports[i].report.n_points = 1;
         reports[i].report.points = &point;
@@ -118,9 +86,9 @@ static void test_locked_study(void **state)
 /* The database is asked again and again meanwhile, but nothing is committed for it. */
 static void test_held_commits_nothing(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness), other_id = create_other_study(harness);
-    struct store_record ask = record_create_trial(study_id, 0, params);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness), other_id = harness_create_other_study(harness);
+    struct store_record ask = record_create_trial(study_id, 0, test_params);
     int batch = atoi(harness_value(harness, "SELECT batch FROM studyd_owner"));
     harness_sql(harness, "START TRANSACTION");
     harness_rows(harness, 1, "SELECT study_id FROM studies WHERE study_id=%lld FOR UPDATE",
@@ -136,9 +104,9 @@ static void test_held_commits_nothing(void **state)
  * taken for one that is gone. When it is, it is. */
 static void test_locked_uid(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness), other_id = create_other_study(harness);
-    struct store_record ask = record_create_trial(study_id, 0, params);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness), other_id = harness_create_other_study(harness);
+    struct store_record ask = record_create_trial(study_id, 0, test_params);
     static const char *const deletes[] = {"study_system_attributes", "study_directions"};
     harness_sql(harness, "START TRANSACTION");
     for (size_t i = 0; i < 2; i++)
@@ -150,7 +118,7 @@ static void test_locked_uid(void **state)
     harness_sql(harness, "START TRANSACTION");
     for (size_t i = 0; i < 2; i++)
         harness_sql(harness, "DELETE FROM %s WHERE study_id=%lld", deletes[i], (long long)study_id);
-    ask = record_create_trial(study_id, 1, params);
+    ask = record_create_trial(study_id, 1, test_params);
     submit(harness, &ask);
     other_goes_on(harness, other_id, 1);
     harness_sql(harness, "COMMIT");
@@ -162,8 +130,8 @@ static void test_locked_uid(void **state)
  * others have their turn between. */
 static void test_locked_own_row(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness), other_id = create_other_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness), other_id = harness_create_other_study(harness);
     struct store_record change = record_of(STORE_CHANGE_STUDY, study_id, 5);
     change.study.state = "paused";
     harness_sql(harness, "START TRANSACTION");
@@ -181,8 +149,8 @@ static void test_locked_own_row(void **state)
  * first. */
 static void test_locked_name(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t other_id = create_other_study(harness);
+    struct harness *harness = harness_begin(state);
+    int64_t other_id = harness_create_other_study(harness);
     struct store_record create = record_create_study("s");
     for (int i = 0; i < 2; i++) {
         harness_sql(harness, "START TRANSACTION");
@@ -200,12 +168,12 @@ static void test_locked_name(void **state)
 /* Somebody holds a trial's row (lock wait, 1205): that study waits, another one goes on; nothing is lost. */
 static void test_locked_trial(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness), other_id = create_other_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness), other_id = harness_create_other_study(harness);
+    int64_t trial_id = harness_create_trial(harness, study_id, 0);
     struct store_record tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half),
-                        other = record_create_trial(other_id, 0, params);
-    other.uid = OTHER_UID;
+                        other = record_create_trial(other_id, 0, test_params);
+    other.uid = TEST_OTHER_UID;
     harness_sql(harness, "START TRANSACTION");
     assert_string_equal(harness_value(harness, "SELECT number FROM trials WHERE trial_id=%lld FOR UPDATE",
                                       (long long)trial_id),
@@ -224,9 +192,9 @@ static void test_locked_trial(void **state)
 /* Somebody writes to the SQLite file for long: changes wait until it is free. */
 static void test_busy_file(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    struct store_record ask = record_create_trial(study_id, 0, params);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    struct store_record ask = record_create_trial(study_id, 0, test_params);
     harness_sql(harness, "BEGIN IMMEDIATE");
     submit(harness, &ask);
     harness_sql(harness, "INSERT INTO studies (study_name) VALUES ('beside')");
@@ -256,12 +224,12 @@ static void read_one(struct harness *harness, int64_t study_id, int64_t trial_id
  * has is stored when the lock is gone. */
 static void test_stall(void **state)
 {
-    struct harness *harness = begin(state);
+    struct harness *harness = harness_begin(state);
     bool is_sqlite = harness->kind == HARNESS_SQLITE;
-    int64_t study_id = create_study(harness);
-    int64_t trial_id = create_trial(harness, study_id, 0);
-    struct store_record ask = record_create_trial(study_id, 1, params),
-                        late = record_create_trial(study_id, 2, params);
+    int64_t study_id = harness_create_study(harness);
+    int64_t trial_id = harness_create_trial(harness, study_id, 0);
+    struct store_record ask = record_create_trial(study_id, 1, test_params),
+                        late = record_create_trial(study_id, 2, test_params);
     harness_sql(harness, is_sqlite ? "BEGIN IMMEDIATE" : "START TRANSACTION");
     harness_rows(harness, 1, "SELECT batch FROM studyd_owner%s", is_sqlite ? "" : " FOR UPDATE");
     uint64_t begin_ns = uv_hrtime();
@@ -282,9 +250,9 @@ static void test_stall(void **state)
 /* A lock does not hold up the end: what could not be stored comes back. */
 static void test_close_while_locked(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness);
-    struct store_record ask = record_create_trial(study_id, 0, params);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    struct store_record ask = record_create_trial(study_id, 0, test_params);
     harness_sql(harness, harness->kind == HARNESS_SQLITE ? "BEGIN IMMEDIATE" : "START TRANSACTION");
     harness_rows(harness, 1, "SELECT study_id FROM studies%s",
                  harness->kind == HARNESS_SQLITE ? "" : " FOR UPDATE");
@@ -300,9 +268,9 @@ static void test_close_while_locked(void **state)
  */
 static void test_locked_garbage(void **state)
 {
-    struct harness *harness = begin(state);
-    int64_t study_id = create_study(harness), other_id = create_other_study(harness);
-    create_trial(harness, study_id, 0);
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness), other_id = harness_create_other_study(harness);
+    harness_create_trial(harness, study_id, 0);
     struct store_record delete = record_of(STORE_DELETE_STUDY, study_id, 50);
     harness_sql(harness, "START TRANSACTION");
     harness_rows(harness, 1, "SELECT param_id FROM trial_params WHERE param_id=1 FOR UPDATE");
