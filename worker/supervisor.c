@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -17,10 +16,8 @@
 #include "proto/log.h"
 #include "proto/memory.h"
 #include "proto/require.h"
-#include "worker/data_paths.h"
-#include "worker/devices.h"
+#include "worker/plan.h"
 #include "worker/poller.h"
-#include "worker/runner_table.h"
 #include "worker/slot.h"
 #include "worker/stock.h"
 #include "worker/summary.h"
@@ -42,10 +39,7 @@ struct supervisor {
     uv_loop_t loop;
     uint64_t start_ms;
 
-    struct gpu_list gpus;
-    struct slot_place *places;
-    struct runner_table runners;
-    struct data_paths data;
+    struct worker_plan plan;
 
     struct http_client *client;
     struct poller *poller; /* NULL once it has stopped */
@@ -53,8 +47,7 @@ struct supervisor {
     uv_timer_t serve_timer;
     int64_t n_told[TRIAL_WAITING + 1]; /* by enum trial_state; WAITING: handed back */
     struct slot_host slot_host;
-    size_t n_slots;
-    struct slot **slots; /* owned */
+    struct slot **slots; /* owned [plan.n_slots] */
 
     uv_signal_t signals[N_SIGNALS];
     uv_pipe_t stdin_pipe;
@@ -77,7 +70,7 @@ static void write_summary(const struct supervisor *supervisor)
 
     if (config->report && summary_write(config->report, config->name, supervisor->exit_code,
                                         uv_now(&supervisor->loop) - supervisor->start_ms, supervisor->n_told,
-                                        supervisor->slots, supervisor->n_slots))
+                                        supervisor->slots, supervisor->plan.n_slots))
         log_error("the summary cannot be written path=%s reason=%s", config->report,
                   LOG_QUOTED(strerror(errno)));
 }
@@ -87,7 +80,7 @@ static void leave_at_once(struct supervisor *supervisor, const char *why)
 {
     log_warning("leaving at once, open trials will be run again when their leases lapse reason=%s",
                 LOG_QUOTED(why));
-    for (size_t i = 0; i < supervisor->n_slots; i++)
+    for (size_t i = 0; i < supervisor->plan.n_slots; i++)
         slot_kill_runner(supervisor->slots[i]);
     write_summary(supervisor);
     _exit(supervisor->exit_code);
@@ -116,7 +109,7 @@ static size_t count_in(const struct supervisor *supervisor, enum slot_state stat
 {
     size_t n = 0;
 
-    for (size_t i = 0; i < supervisor->n_slots; i++)
+    for (size_t i = 0; i < supervisor->plan.n_slots; i++)
         n += slot_state(supervisor->slots[i]) == state;
     return n;
 }
@@ -124,7 +117,7 @@ static size_t count_in(const struct supervisor *supervisor, enum slot_state stat
 static void stop_when_done(struct supervisor *supervisor)
 {
     if (!supervisor->is_stopping || supervisor->is_client_closing || supervisor->poller ||
-        !stock_is_empty(supervisor->stock) || count_in(supervisor, SLOT_STOPPED) < supervisor->n_slots)
+        !stock_is_empty(supervisor->stock) || count_in(supervisor, SLOT_STOPPED) < supervisor->plan.n_slots)
         return;
     supervisor->is_client_closing = true;
     http_client_close(supervisor->client, client_closed, supervisor);
@@ -150,7 +143,7 @@ static void poller_stopped(void *user)
 
     supervisor->poller = NULL;
     stock_hand_back(supervisor->stock, 0, "the worker was stopped");
-    for (size_t i = 0; i < supervisor->n_slots; i++)
+    for (size_t i = 0; i < supervisor->plan.n_slots; i++)
         slot_stop(supervisor->slots[i]);
     stop_when_done(supervisor);
 }
@@ -192,7 +185,7 @@ static void idle_timer_cb(uv_timer_t *timer)
 /* No slot does anything, nothing waits for one, and nothing is still to be told. */
 static bool is_idle(const struct supervisor *supervisor)
 {
-    return count_in(supervisor, SLOT_IDLE) == supervisor->n_slots && stock_is_empty(supervisor->stock);
+    return count_in(supervisor, SLOT_IDLE) == supervisor->plan.n_slots && stock_is_empty(supervisor->stock);
 }
 
 static void watch_idleness(struct supervisor *supervisor)
@@ -211,7 +204,7 @@ static size_t count_wanted(void *user)
     const struct supervisor *supervisor = user;
     size_t n_wanted = 0, n_here = stock_n_waiting(supervisor->stock);
 
-    for (size_t i = 0; i < supervisor->n_slots; i++)
+    for (size_t i = 0; i < supervisor->plan.n_slots; i++)
         n_wanted += slot_wants_trial(supervisor->slots[i]);
     return n_wanted > n_here ? n_wanted - n_here : 0;
 }
@@ -239,7 +232,7 @@ static void hand_surplus_back(struct supervisor *supervisor)
 {
     size_t n_useful = 0;
 
-    for (size_t i = 0; i < supervisor->n_slots; i++)
+    for (size_t i = 0; i < supervisor->plan.n_slots; i++)
         n_useful += slot_can_use_trial(supervisor->slots[i]);
     stock_hand_back(supervisor->stock, n_useful, "no slot of the worker is free soon");
     if (stock_n_waiting(supervisor->stock) > 0)
@@ -251,7 +244,7 @@ static void serve(struct supervisor *supervisor)
 {
     struct held_trial *held;
 
-    for (size_t i = 0; i < supervisor->n_slots && !supervisor->is_stopping; i++) {
+    for (size_t i = 0; i < supervisor->plan.n_slots && !supervisor->is_stopping; i++) {
         if (slot_state(supervisor->slots[i]) == SLOT_IDLE && (held = stock_take(supervisor->stock)))
             slot_take(supervisor->slots[i], held);
     }
@@ -362,66 +355,6 @@ static void has_started(void *user)
 /* ----------------------------------------------------------------------------------------------------------
  * start */
 
-/* study-xgboost lies beside this program. */
-static void add_built_in_runner(struct supervisor *supervisor)
-{
-    char path[4096];
-    size_t size = sizeof path - sizeof "study-xgboost";
-    struct command command = {};
-
-    if (uv_exepath(path, &size))
-        return;
-    strcpy(strrchr(path, '/') + 1, "study-xgboost");
-    if (access(path, X_OK) < 0)
-        return;
-    command_add(&command, path);
-    if (supervisor->config->libxgboost) {
-        command_add(&command, "--libxgboost");
-        command_add(&command, supervisor->config->libxgboost);
-    }
-    if (supervisor->config->model_dir) {
-        command_add(&command, "--model-dir");
-        command_add(&command, supervisor->config->model_dir);
-    }
-    runner_table_set(&supervisor->runners, "xgboost", strlen("xgboost"), &command);
-}
-
-/* Here rather than when the first model is there to be saved. */
-static int make_model_dir(const char *dir, struct problem *problem)
-{
-    BUFFER_AUTO struct buffer inside = {};
-
-    buffer_printf(&inside, "%s/.", dir);
-    if ((mkdir(dir, 0777) < 0 && errno != EEXIST) || access(buffer_text(&inside), W_OK | X_OK) < 0)
-        return problem_set(problem, PROBLEM_INVALID, "", "model_dir %s: %s", dir, strerror(errno));
-    return 0;
-}
-
-static int plan(struct supervisor *supervisor, struct problem *problem)
-{
-    const struct worker_config *config = supervisor->config;
-    struct gpu_surroundings surroundings = {.visible = getenv("CUDA_VISIBLE_DEVICES"),
-                                            .slurm_local_id = getenv("SLURM_LOCALID"),
-                                            .count = gpu_count};
-
-    if (config->model_dir && make_model_dir(config->model_dir, problem))
-        return -1;
-    add_built_in_runner(supervisor);
-    if (runner_table_read(&supervisor->runners, &config->runners, problem) ||
-        data_paths_read(&supervisor->data, &config->data, &config->data_dirs, problem) ||
-        gpu_list_read(&supervisor->gpus, config->gpus ? config->gpus : "auto", &surroundings, problem) ||
-        slot_places_make(&supervisor->gpus, config->slots, config->trials_per_gpu, &supervisor->places,
-                         &supervisor->n_slots, problem))
-        return -1;
-    if (supervisor->runners.n_entries == 0)
-        return problem_set(problem, PROBLEM_INVALID, "",
-                           "there is no runner: give --runner NAME=COMMAND (study-xgboost "
-                           "is not beside this program)");
-    if (config->stop_on_stdin_eof && uv_guess_handle(STDIN_FILENO) != UV_NAMED_PIPE)
-        return problem_set(problem, PROBLEM_INVALID, "", "stop_on_stdin_eof needs a pipe on stdin");
-    return 0;
-}
-
 static int make_client(struct supervisor *supervisor, struct problem *problem)
 {
     const struct worker_config *config = supervisor->config;
@@ -450,11 +383,11 @@ static void make_slots(struct supervisor *supervisor)
     int64_t threads = config->threads;
 
     if (threads == 0)
-        threads = count_processors() / (int64_t)supervisor->n_slots;
+        threads = count_processors() / (int64_t)supervisor->plan.n_slots;
     supervisor->slot_host =
         (struct slot_host){.loop = &supervisor->loop,
-                           .runners = &supervisor->runners,
-                           .data = &supervisor->data,
+                           .runners = &supervisor->plan.runners,
+                           .data = &supervisor->plan.data,
                            .threads = threads > 0 ? threads : 1,
                            .trial_timeout_ms = (uint64_t)(config->trial_timeout_s * 1000),
                            .start_timeout_ms = (uint64_t)(config->start_timeout_s * 1000),
@@ -465,9 +398,9 @@ static void make_slots(struct supervisor *supervisor)
                            .cannot_serve = cannot_serve,
                            .cannot_start = cannot_start,
                            .has_started = has_started};
-    supervisor->slots = memory_array(supervisor->n_slots, sizeof(struct slot *));
-    for (size_t i = 0; i < supervisor->n_slots; i++)
-        supervisor->slots[i] = slot_new(&supervisor->slot_host, &supervisor->places[i]);
+    supervisor->slots = memory_array(supervisor->plan.n_slots, sizeof(struct slot *));
+    for (size_t i = 0; i < supervisor->plan.n_slots; i++)
+        supervisor->slots[i] = slot_new(&supervisor->slot_host, &supervisor->plan.places[i]);
 }
 
 static void make_stock(struct supervisor *supervisor)
@@ -488,7 +421,7 @@ static void make_poller(struct supervisor *supervisor)
                                .client = supervisor->client,
                                .worker = supervisor->config->name,
                                .studies = &supervisor->config->studies,
-                               .runners = &supervisor->runners,
+                               .runners = &supervisor->plan.runners,
                                .user = supervisor,
                                .count_wanted = count_wanted,
                                .give = give,
@@ -530,14 +463,11 @@ static void watch_outside(struct supervisor *supervisor)
 
 static void supervisor_deinit(struct supervisor *supervisor)
 {
-    for (size_t i = 0; supervisor->slots && i < supervisor->n_slots; i++)
+    for (size_t i = 0; supervisor->slots && i < supervisor->plan.n_slots; i++)
         slot_free(supervisor->slots[i]);
     free(supervisor->slots);
     stock_free(supervisor->stock);
-    free(supervisor->places);
-    gpu_list_deinit(&supervisor->gpus);
-    runner_table_deinit(&supervisor->runners);
-    data_paths_deinit(&supervisor->data);
+    worker_plan_deinit(&supervisor->plan);
     require(uv_loop_close(&supervisor->loop) == 0);
 }
 
@@ -548,7 +478,7 @@ enum worker_exit supervisor_run(const struct worker_config *config)
 
     require(uv_loop_init(&supervisor.loop) == 0);
     supervisor.start_ms = uv_now(&supervisor.loop);
-    if (plan(&supervisor, &problem) || make_client(&supervisor, &problem)) {
+    if (worker_plan_make(&supervisor.plan, config, &problem) || make_client(&supervisor, &problem)) {
         log_error("%s", problem.detail);
         supervisor_deinit(&supervisor);
         return WORKER_MISCONFIGURED;
@@ -559,7 +489,7 @@ enum worker_exit supervisor_run(const struct worker_config *config)
     watch_outside(&supervisor);
     watch_idleness(&supervisor);
     log_info("started worker=%s slots=%zu gpus=%zu threads=%lld coordinator=%s", config->name,
-             supervisor.n_slots, supervisor.gpus.n_ids, (long long)supervisor.slot_host.threads,
+             supervisor.plan.n_slots, supervisor.plan.gpus.n_ids, (long long)supervisor.slot_host.threads,
              config->coordinators.items[0]);
     poller_wake(supervisor.poller);
     uv_run(&supervisor.loop, UV_RUN_DEFAULT);
