@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From the settings to what the worker works with; what is wrong with them is found here, before it starts. */
+/* From the settings to what the worker works with; what is wrong with them is found here, before it starts.
+ */
 #include "worker/plan.h"
 
 #include <errno.h>
@@ -58,8 +59,8 @@ int worker_plan_make(struct worker_plan *plan, const struct worker_config *confi
     if (runner_table_read(&plan->runners, &config->runners, problem) ||
         data_paths_read(&plan->data, &config->data, &config->data_dirs, problem) ||
         gpu_list_read(&plan->gpus, config->gpus ? config->gpus : "auto", &surroundings, problem) ||
-        slot_places_make(&plan->gpus, config->slots, config->trials_per_gpu, &plan->places,
-                         &plan->n_slots, problem))
+        slot_places_make(&plan->gpus, config->slots, config->trials_per_gpu, &plan->places, &plan->n_slots,
+                         problem))
         return -1;
     if (plan->runners.n_entries == 0)
         return problem_set(problem, PROBLEM_INVALID, "",
