@@ -9,6 +9,7 @@
 
 #include "daemon/http/auth.h"
 #include "daemon/http/server.h"
+#include "daemon/http/traffic.h"
 #include "daemon/ports.h"
 #include "daemon/service.h"
 #include "daemon/store/store.h"
@@ -378,6 +379,14 @@ static int open_store(struct daemon *daemon, struct problem *problem)
     return 0;
 }
 
+static void store_stats_cb(void *user, struct store_stats *stats)
+{
+    struct daemon *daemon = user;
+
+    if (daemon->store)
+        store_stats(daemon->store, stats);
+}
+
 static void build(struct daemon *daemon)
 {
     const struct service_callbacks callbacks = {.user = daemon, .stop = stop_cb, .reload = reload_cb};
@@ -391,6 +400,10 @@ static void build(struct daemon *daemon)
     study_ports = ports_for_studies(&daemon->ports);
     daemon->studies = daemon->ports.studies = studies_new(&study_ports);
     daemon->http.studies = daemon->studies;
+    daemon->http.traffic = traffic_new();
+    daemon->http.sampler_runs = &daemon->ports.pool.runs;
+    daemon->http.store_stats = store_stats_cb;
+    daemon->http.user = daemon;
     set_unavailable(daemon, PROBLEM_STORE_AWAY, "the studies are being loaded");
     daemon->server = server_new(&daemon->loop, &daemon->http, (unsigned)daemon->config->request_timeout_s);
 }
@@ -424,6 +437,7 @@ enum exit_code daemon_run(struct config *config, int argc, char **argv)
     require(daemon.stage == STAGE_ENDED);
     studies_free(daemon.studies);
     auth_free(daemon.auth);
+    traffic_free(daemon.http.traffic);
     require(uv_loop_close(&daemon.loop) == 0);
     return daemon.exit_code;
 }

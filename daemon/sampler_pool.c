@@ -11,13 +11,16 @@ struct work {
     uv_work_t uv;
     struct sampler_pool *pool;
     struct sampler_job *job;
+    uint64_t took_ns;
 };
 
 static void run_cb(uv_work_t *uv) /* pool thread */
 {
     struct work *work = uv->data;
+    uint64_t begun_ns = uv_hrtime();
 
     work->job->run(work->job);
+    work->took_ns = uv_hrtime() - begun_ns;
 }
 
 static void done_cb(uv_work_t *uv, int)
@@ -26,6 +29,7 @@ static void done_cb(uv_work_t *uv, int)
     struct sampler_job *job = work->job;
 
     work->pool->n_jobs--;
+    histogram_add(&work->pool->runs, work->took_ns);
     free(work);
     job->done(job);
 }

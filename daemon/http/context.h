@@ -8,12 +8,20 @@
 #include "proto/options.h"
 #include "proto/problem.h"
 
+struct histogram;
+struct traffic;
+
 struct http_context {
     struct studies *studies;
-    const char *store_name;     /* for the status page; without a password */
-    const struct auth *auth;    /* NULL: there are no tokens, everybody is admin */
-    struct option_list hosts;   /* borrowed: names in Host headers that are ours, besides loopback */
-    struct option_list listen;  /* borrowed: addresses that are ours, as configured */
-    struct problem unavailable; /* why nothing but /healthz is served; PROBLEM_NONE while we serve */
-    struct problem not_ready;   /* why nothing can be changed; PROBLEM_NONE while it can */
+    const char *store_name;    /* for the status page; without a password */
+    const struct auth *auth;   /* NULL: there are no tokens, everybody is admin */
+    struct option_list hosts;  /* borrowed: names in Host headers that are ours, besides loopback */
+    struct option_list listen; /* borrowed: addresses that are ours, as configured */
+    struct traffic *traffic;   /* borrowed */
+    const struct histogram *sampler_runs;                       /* borrowed */
+    void (*store_stats)(void *user, struct store_stats *stats); /* leaves them where there is no store */
+    void *user;
+    struct problem
+        unavailable; /* why nothing but /healthz and /metrics is served; PROBLEM_NONE while we serve */
+    struct problem not_ready; /* why nothing can be changed; PROBLEM_NONE while it can */
 };

@@ -50,7 +50,7 @@ struct request {
     struct problem problem; /* found before the handler was called; the body is then thrown away */
     size_t n_dropped;       /* bytes of the body that were thrown away */
     size_t unsent_bytes;    /* of the answer that libmicrohttpd has */
-    uint64_t begun_ms;      /* the loop's time */
+    uint64_t begun_ns;      /* uv_hrtime() */
     bool is_suspended;
     int status; /* 0: not answered yet */
     struct {

@@ -6,6 +6,7 @@
 
 #include "daemon/http/ask_tell.h"
 #include "daemon/http/health.h"
+#include "daemon/http/metrics.h"
 #include "daemon/http/openapi.h"
 #include "daemon/http/status_page.h"
 #include "daemon/http/studies.h"
@@ -19,6 +20,7 @@ const struct route routes[] = {
     {"GET",    "/",                                              ROLE_READER, .handle = handle_status_page},
     {"GET",    "/healthz",                                       ROLE_NONE,   .handle = handle_healthz, .is_always_there = true},
     {"GET",    "/readyz",                                        ROLE_NONE,   .handle = handle_readyz},
+    {"GET",    "/metrics",                                       ROLE_READER, .handle = handle_metrics, .is_always_there = true},
     {"GET",    "/openapi.yaml",                                  ROLE_READER, .handle = handle_openapi},
     {"GET",    "/v1/studies",                                    ROLE_READER, .handle = handle_list_studies},
     {"POST",   "/v1/studies",                                    ROLE_ADMIN,  .handle = handle_create_study, .takes_body = true, .parameters = {"exist_ok"}},

@@ -13,6 +13,7 @@
 #include "daemon/http/listener.h"
 #include "daemon/http/request.h"
 #include "daemon/http/routes.h"
+#include "daemon/http/traffic.h"
 #include "proto/log.h"
 #include "proto/memory.h"
 #include "proto/require.h"
@@ -34,7 +35,6 @@ struct server {
     struct clients *clients; /* owned */
     struct bodies bodies;
     size_t unsent_bytes; /* of answers */
-    size_t n_open;       /* requests */
     bool is_draining;
 };
 
@@ -70,8 +70,8 @@ static void *begin_cb(void *cls, const char *uri, struct MHD_Connection *connect
     request->listener = listener;
     request->connection = connection;
     request->raw_uri = memory_strdup(uri);
-    request->begun_ms = uv_now(server->loop);
-    server->n_open++;
+    request->begun_ns = uv_hrtime();
+    traffic_begin(server->context->traffic);
     client_restart(client_of(connection));
     return request;
 }
@@ -243,15 +243,17 @@ static void end_cb(void *cls, struct MHD_Connection *connection, void **request_
 
     if (!request)
         return;
+    uint64_t took_ns = uv_hrtime() - request->begun_ns;
+
     log_debug("http: %s %s status=%d ms=%llu%s", request->method ? request->method : "?", request->raw_uri,
-              request->status, (unsigned long long)(uv_now(server->loop) - request->begun_ms),
+              request->status, (unsigned long long)(took_ns / 1000000),
               code == MHD_REQUEST_TERMINATED_COMPLETED_OK ? "" : " (not sent to its end)");
     require(!request->is_suspended);
     body_release(&server->bodies, request);
     server->unsent_bytes -= request->unsent_bytes;
+    traffic_end(server->context->traffic, request->route, request->status, took_ns);
     request_free(request);
     *request_cls = NULL;
-    server->n_open--;
     client_restart(client_of(connection));
 }
 
@@ -304,14 +306,14 @@ void server_drain(struct server *server)
 
 size_t server_open_requests(const struct server *server)
 {
-    return server->n_open;
+    return traffic_n_open(server->context->traffic);
 }
 
 void server_close(struct server *server)
 {
     for (size_t i = 0; i < server->n_listeners; i++)
         listener_close(server->listeners[i]);
-    require(server->n_open == 0 && server->bodies.size_bytes == 0 && server->unsent_bytes == 0);
+    require(server_open_requests(server) == 0 && server->bodies.size_bytes == 0 && server->unsent_bytes == 0);
     clients_close(server->clients);
     free(server->listeners);
     free(server);

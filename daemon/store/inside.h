@@ -59,8 +59,10 @@ struct store {
     uv_cond_t reader_wakes; /* reads, wants_load, is_closing */
     struct record_list queue;
     size_t n_pending, pending_bytes; /* queued, or the writer has them */
-    uint64_t n_passed;               /* so often the database took what was pending */
-    char obstacle[SQL_ERROR_SIZE];   /* what the writer met last, "" where it has passed since */
+    uint64_t n_records;              /* committed */
+    struct histogram transactions;
+    uint64_t n_passed;             /* so often the database took what was pending */
+    char obstacle[SQL_ERROR_SIZE]; /* what the writer met last, "" where it has passed since */
     struct record_list finished;
     struct id_set refused; /* studies of which a finished record was refused: what is submitted before it is
                               delivered goes the same way */

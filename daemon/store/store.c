@@ -349,6 +349,18 @@ int store_find(struct store *store, struct store_find *find)
     return is_taken ? 0 : -1;
 }
 
+void store_stats(struct store *store, struct store_stats *stats)
+{
+    uv_mutex_lock(&store->mutex);
+    *stats = (struct store_stats){
+        .n_pending = store->n_pending,
+        .pending_bytes = store->pending_bytes,
+        .n_records = store->n_records,
+        .transactions = store->transactions,
+    };
+    uv_mutex_unlock(&store->mutex);
+}
+
 void store_close(struct store *store, int grace_ms, void (*closed)(void *user), void *user)
 {
     store->closed = closed;

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "proto/histogram.h"
 #include "proto/message.h"
 #include "proto/problem.h"
 #include "proto/spec.h"
@@ -277,6 +278,14 @@ struct store;
 [[nodiscard]] int store_read_trials(struct store *store, struct store_read *read);
 /* One at a time. 0, or -1 where the store is away. */
 [[nodiscard]] int store_find(struct store *store, struct store_find *find);
+
+struct store_stats {
+    size_t n_pending, pending_bytes; /* changes that are not committed yet */
+    uint64_t n_records;              /* committed since the store was opened */
+    struct histogram
+        transactions; /* each from its first statement to its COMMIT's answer, retries included */
+};
+void store_stats(struct store *store, struct store_stats *stats);
 /* Writes what is queued (for at most `grace_ms`, what is left comes back as STORE_AWAY), ends the threads,
  * gives up the lock, frees; `closed` comes last. No call after it. */
 void store_close(struct store *store, int grace_ms, void (*closed)(void *user), void *user);

@@ -131,6 +131,18 @@ static void note_obstacle(struct writer *writer)
     uv_mutex_unlock(&store->mutex);
 }
 
+static void note_transaction(struct store *store, const struct batch *batch, uint64_t took_ns)
+{
+    if (batch->is_look_only)
+        return;
+    uv_mutex_lock(&store->mutex);
+    for (size_t i = 0; i < batch->n; i++)
+        store->n_records +=
+            batch->records[i]->change != STORE_LOOK && batch_is_active(batch, batch->records[i]);
+    histogram_add(&store->transactions, took_ns);
+    uv_mutex_unlock(&store->mutex);
+}
+
 static bool commit(struct writer *writer, struct item *items, size_t n, int64_t which);
 
 static bool commit_one_by_one(struct writer *writer, struct item *items, size_t n)
@@ -169,9 +181,12 @@ static bool commit(struct writer *writer, struct item *items, size_t n, int64_t 
         return true;
     if (store_is_ending(writer->store))
         return false;
+    uint64_t begun_ns = uv_hrtime();
     enum batch_outcome outcome = try_batch(writer, &batch, which != TOGETHER);
-    if (outcome == BATCH_DONE)
+    if (outcome == BATCH_DONE) {
+        note_transaction(writer->store, &batch, uv_hrtime() - begun_ns);
         settle(writer, &batch, items, n);
+    }
     batch_deinit(&batch);
     switch (outcome) {
     case BATCH_DONE:

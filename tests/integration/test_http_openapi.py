@@ -124,7 +124,7 @@ def go_everywhere(judge):
     judge.call("GET", "/v1/workers", 200)
     judge.call("PATCH", "/v1/studies/{study}", 200, {"state": "stopped"}, **one)
     judge.call("POST", "/v1/studies/{study}/ask", 200, {}, **one)
-    for target in ("/healthz", "/readyz", "/openapi.yaml", "/"):
+    for target in ("/healthz", "/readyz", "/metrics", "/openapi.yaml", "/"):
         judge.call("GET", target, 200)
     judge.call("DELETE", "/v1/studies/{study}", 204, **one)
 
