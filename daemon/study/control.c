@@ -8,6 +8,8 @@
  *       |                          |  |          PATCH with a larger budget        |
  *       +-------> STOPPED <--------+--+--------------------------------------------+
  *         PATCH stopped            PATCH running leads back
+ *
+ * What a PATCH would set running with its budgets used up, and nothing open, is finished at once.
  */
 #include "daemon/study/control.h"
 
@@ -229,8 +231,16 @@ static double wanted_seconds(const struct op *op)
     return op->wanted.has_max_seconds ? op->wanted.max_seconds : op->study->spec->max_seconds;
 }
 
-static const char *const state_reasons[] = {
-    [STUDY_RUNNING] = NULL, [STUDY_PAUSED] = "paused by request", [STUDY_STOPPED] = "stopped by request"};
+/* A study that is finished already stays so for a reason of today. */
+static const char *reason_of_state(const struct study *study, enum study_state state, const char *used_up)
+{
+    static const char *const by_request[] = {[STUDY_PAUSED] = "paused by request",
+                                             [STUDY_STOPPED] = "stopped by request",
+                                             [STUDY_FINISHED] = NULL};
+    if (state == STUDY_FINISHED && used_up)
+        return used_up;
+    return state == study->state ? study->reason : by_request[state];
+}
 
 /* Puts the state that the study is to have. 0, or -1 where it was answered. */
 static int choose_state(struct op *op)
@@ -252,8 +262,8 @@ static int choose_state(struct op *op)
         op_fail(op, PROBLEM_INVALID, "state", "the study is finished: %s; raise that to go on", reason);
         return -1;
     }
-    op->state = (enum study_state)state;
-    op->reason = memory_strdup(op->state == study->state ? study->reason : state_reasons[op->state]);
+    op->state = state == STUDY_RUNNING && is_over ? STUDY_FINISHED : (enum study_state)state;
+    op->reason = memory_strdup(reason_of_state(study, op->state, is_over ? reason : NULL));
     return 0;
 }
 

@@ -139,6 +139,35 @@ static void test_lower_budget(void **state)
     assert_int_equal(study_state(study), STUDY_FINISHED);
 }
 
+/* A PATCH that leaves nothing to do is answered "finished", with the reason, in the one change; also where
+ * the study was paused, or finished for another reason before. */
+static void test_budget_reached_already(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"max_trials\": 4");
+    for (int i = 0; i < 3; i++) {
+        struct test_offer offer = world_ask(world, study);
+        world_tell(world, study, &offer, 1);
+    }
+    world_set_state(world, study, "paused");
+    struct study_change two = {.has_max_trials = true, .max_trials = 2};
+    assert_int_equal(change(world, study, &two), PROBLEM_NONE);
+    assert_int_equal(study_state(study), STUDY_PAUSED);
+    struct test_call call;
+    int64_t seq = study_seq(study);
+    world_start_change(world, &call, study, &(struct study_change){.state = "running"});
+    while (!call.is_done)
+        assert_true(world_step(world));
+    assert_int_equal(study_state(study), STUDY_FINISHED);
+    assert_string_equal(study_reason(study), "max_trials reached (2)");
+    assert_int_equal(study_seq(study), seq + 1);
+    struct study_change one = {.has_max_trials = true, .max_trials = 1};
+    assert_int_equal(change(world, study, &one), PROBLEM_NONE);
+    assert_string_equal(study_reason(study), "max_trials reached (1)");
+    assert_string_equal(world_rows(world, "s")->state, "finished");
+    assert_string_equal(world_rows(world, "s")->reason, "max_trials reached (1)");
+}
+
 /* Attributes are merged; a second change waits for the first. */
 static void test_change_attrs(void **state)
 {
@@ -385,20 +414,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(test_create),
-        T(test_exists),
-        T(test_create_twice),
-        T(test_raise_budget),
-        T(test_lower_budget),
-        T(test_change_attrs),
-        T(test_delete),
-        T(test_delete_under_way),
-        T(test_vanished_study),
-        T(test_enqueue),
-        T(test_enqueue_behind_asks),
-        T(test_changed),
-        T(test_read),
-        T(test_idle),
+        T(test_create),         T(test_exists),       T(test_create_twice),
+        T(test_raise_budget),   T(test_lower_budget), T(test_budget_reached_already),
+        T(test_change_attrs),   T(test_delete),       T(test_delete_under_way),
+        T(test_vanished_study), T(test_enqueue),      T(test_enqueue_behind_asks),
+        T(test_changed),        T(test_read),         T(test_idle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
