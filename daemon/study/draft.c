@@ -104,6 +104,7 @@ static void settle(struct draft *draft, enum draft_fate fate, const struct probl
     study_mark(study);
     free(draft->params);
     free(draft->fixed);
+    free(draft->loss);
     free(draft);
 }
 
@@ -145,6 +146,16 @@ static void put_hand_out(struct draft *draft, struct store_record *record)
     record->trial.asked_seq = draft->study->last_seq + 1;
 }
 
+/* The attempt that its lease's end has ended is lost. */
+static void put_loss(struct draft *draft, struct store_record *record)
+{
+    free(draft->loss);
+    draft->loss = lease_describe_silence(draft->study, draft->trial);
+    record->trial.failure = trial_failure_names[FAILURE_LOST];
+    record->trial.reason = draft->loss;
+    record->trial.retries++;
+}
+
 /* The trial keeps what it has; another attempt is no other sample. */
 static void put_start(struct draft *draft, struct store_record *record)
 {
@@ -156,7 +167,9 @@ static void put_start(struct draft *draft, struct store_record *record)
     record->trial.stored = trial->open->stored;
     record->trial.from = trial->state;
     record->trial.attempt = trial->attempt + 1;
-    record->trial.retries = trial->retries + (trial->stage == STAGE_LAPSED);
+    record->trial.retries = trial->retries;
+    if (trial->stage == STAGE_LAPSED)
+        put_loss(draft, record);
     if (trial->asked_seq)
         record->trial.asked_seq = 0;
 }
@@ -306,7 +319,10 @@ static void draft_settled(void *owner)
     }
     study->is_spoilt |= draft->kind != DRAFT_RESTART;
     if (draft->change.record.result == STORE_STRANGERS && !study->is_deleted) {
-        make_again(draft);
+        if (draft->kind == DRAFT_NEW && trial_next(study, control_is_in_time(study)))
+            settle(draft, DRAFT_LOST, NULL); /* what they left to be run comes first */
+        else
+            make_again(draft);
     } else if (draft->change.record.result == STORE_CONFLICT && !study->is_deleted) {
         settle_conflict(draft);
     } else {
@@ -320,7 +336,7 @@ static void draft_settled(void *owner)
 
 void draft_queue(struct draft *draft)
 {
-    if (draft->kind == DRAFT_RESTART)
+    if (draft->kind == DRAFT_RESTART && !draft->study->gate.is_shut)
         submit(draft);
     else
         list_append(&draft->study->queue, draft);
@@ -351,7 +367,9 @@ static bool is_too_late(const struct draft *draft, int64_t number)
     int64_t max_trials = study->spec->max_trials;
     if (brings_number(draft) && max_trials >= 0 && number >= max_trials)
         return true;
-    return draft->kind != DRAFT_ENQUEUE && (study->state != STUDY_RUNNING || !control_is_in_time(study));
+    if (draft->kind == DRAFT_ENQUEUE)
+        return false;
+    return study->state != STUDY_RUNNING || (draft->kind != DRAFT_RESTART && !control_is_in_time(study));
 }
 
 static void drop_late(struct draft *draft)
@@ -370,6 +388,10 @@ static void make_up_train(struct study *study)
         struct draft *draft = list_take_first(&study->queue);
         if (is_too_late(draft, number)) {
             drop_late(draft);
+            continue;
+        }
+        if (draft->kind == DRAFT_RESTART) {
+            submit(draft);
             continue;
         }
         if (brings_number(draft))

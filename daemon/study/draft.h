@@ -24,7 +24,7 @@
 enum draft_kind {
     DRAFT_NEW,     /* a new number, for an ask */
     DRAFT_START,   /* an enqueued trial, sampled now, for an ask */
-    DRAFT_RESTART, /* a trial that is open again: goes straight to the store, for an ask */
+    DRAFT_RESTART, /* a trial that is open again: is not sampled, goes straight to the store, for an ask */
     DRAFT_ENQUEUE, /* a new number that waits */
 };
 
@@ -49,6 +49,7 @@ struct draft {
     double *params;      /* owned, as a trial's; NULL: not sampled yet */
     int64_t sampled_seq;
     char lease[MESSAGE_LEASE_SIZE];
+    char *loss;               /* RESTART of a lapsed trial: owned, how the attempt before ended; or NULL */
     const char *worker;       /* borrowed; or NULL */
     const unsigned char *key; /* borrowed [REQUEST_KEY_SIZE]: of the ask's or enqueue's request_id; or NULL */
     double *fixed;            /* ENQUEUE: owned [n_params], becomes the trial's; or NULL */

@@ -10,7 +10,11 @@
 #include "proto/log.h"
 #include "proto/memory.h"
 
-#define MOST_WAITING 1000 /* looked at in one look: the lowest, which Optuna starts first, is among them */
+/* One look reads no more, so that it costs the same however many trials are open: what waits (the lowest,
+ * which Optuna starts first, is among them), and what runs, in turns. */
+#define MOST_WAITING 32
+#define MOST_OPEN 64
+#define MOST_TRIALS (MOST_OPEN + 2 * MOST_WAITING)
 
 /* What Optuna does has no seq in the database; here it takes the next one, so that a `since` cursor sees it.
  * No later owner of the database gives it again (load.c). */
@@ -67,21 +71,15 @@ void foreign_take_in_all(struct study *study, const struct store_trial *rows, si
 
 struct look {
     struct change change;
-    int64_t *trial_ids; /* owned */
+    int64_t trial_ids[MOST_TRIALS];
 };
-
-static void look_free(struct look *look)
-{
-    free(look->trial_ids);
-    free(look);
-}
 
 /* What it found is taken in already. */
 static void look_settled(void *owner)
 {
     struct look *look = owner;
     look->change.study->is_looking = false;
-    look_free(look);
+    free(look);
 }
 
 static bool is_awaited(const struct study *study)
@@ -89,16 +87,40 @@ static bool is_awaited(const struct study *study)
     return study->is_watched || (study->state == STUDY_RUNNING && asks_are_waiting(study));
 }
 
+static void put_trial(struct look *look, const struct trial *trial)
+{
+    look->trial_ids[look->change.record.look.n_trials++] = trial->trial_id;
+}
+
 static void put_waiting(const struct study *study, const struct number_heap *heap, struct look *look)
 {
     for (size_t i = 0; i < heap->n_numbers && i < MOST_WAITING; i++) {
         const struct trial *trial = trials_get(&study->trials, heap->numbers[i]);
         if (trial && trial->state == TRIAL_WAITING)
-            look->trial_ids[look->change.record.look.n_trials++] = trial->trial_id;
+            put_trial(look, trial);
     }
 }
 
-/* All trials that are not over, ours too: Optuna may start, finish or fail any. */
+/* Begins where the last look ended, and says where this one did where there was no room for all. */
+static void put_running(struct study *study, bool is_foreign, struct look *look)
+{
+    size_t begin = 0;
+    int64_t next = 0;
+    while (begin < study->n_open && study->open[begin]->number < study->look_number)
+        begin++;
+    for (size_t i = 0; i < study->n_open && look->change.record.look.n_trials < MOST_OPEN; i++) {
+        const struct trial *trial = study->open[(begin + i) % study->n_open];
+        if (trial->state != TRIAL_RUNNING || (trial->stage == STAGE_FOREIGN) != is_foreign)
+            continue;
+        put_trial(look, trial);
+        next = trial->number + 1;
+    }
+    if (look->change.record.look.n_trials == MOST_OPEN && next)
+        study->look_number = next;
+}
+
+/* Trials that are not over, ours too: Optuna may start, finish or fail any. Those that it runs come first: of
+ * ours we also learn when they are reported or told. */
 static void look(void *owner)
 {
     struct study *study = owner;
@@ -108,15 +130,15 @@ static void look(void *owner)
     study->studies->is_sought = true; /* it may be gone altogether */
     struct look *look = memory_new(sizeof *look);
     struct store_record *record = &look->change.record;
-    look->trial_ids = memory_array(study->n_open + 2 * MOST_WAITING + 1, sizeof *look->trial_ids);
-    for (size_t i = 0; i < study->n_open; i++)
-        look->trial_ids[record->look.n_trials++] = study->open[i]->trial_id;
+    study->looked_ms = studies_now_ms(study->studies);
+    put_running(study, true, look);
+    put_running(study, false, look);
     put_waiting(study, &study->again, look);
     put_waiting(study, &study->enqueued, look);
     record->change = STORE_LOOK;
     record->look.trial_ids = look->trial_ids;
     if (change_submit(&look->change, study, look_settled, look) < 0)
-        look_free(look);
+        free(look);
     else
         study->is_looking = true;
 }
@@ -124,6 +146,7 @@ static void look(void *owner)
 void foreign_init_timer(struct study *study)
 {
     study->look_timer = (struct timer){.fire = look, .owner = study};
+    study->looked_ms = -LOOK_INTERVAL_MS; /* never: the first who wants to know causes a look */
 }
 
 void foreign_watch(struct study *study)
@@ -131,7 +154,9 @@ void foreign_watch(struct study *study)
     if (study->is_looking || timer_is_set(&study->look_timer) || study->studies->is_store_away ||
         !is_awaited(study))
         return;
-    timer_set_in(study->studies, &study->look_timer, LOOK_INTERVAL_MS);
+    int64_t now_ms = studies_now_ms(study->studies);
+    int64_t at_ms = study->looked_ms + LOOK_INTERVAL_MS;
+    timer_set(&study->studies->timers, &study->look_timer, at_ms > now_ms ? at_ms : now_ms);
 }
 
 void study_watch(struct study *study)

@@ -8,6 +8,7 @@
 #include "daemon/study/lifecycle.h"
 #include "daemon/study/tell.h"
 #include "proto/log.h"
+#include "proto/memory.h"
 
 /* A tick that is so much too late was no busy moment. While leases are open the clock ticks at least as
  * often, so that no standstill of a second (the shortest lease) goes unseen. */
@@ -27,9 +28,9 @@ static bool may_be_handed_on(const struct study *study, const struct trial *tria
 
 static void lapse(struct study *study, struct trial *trial)
 {
-    log_info("lease lapsed study=\"%s\" number=%lld attempt=%d worker=\"%s\" next=\"%s\"", study->name,
-             (long long)trial->number, (int)trial->attempt, trial->worker ? trial->worker->name : "",
-             may_be_handed_on(study, trial) ? "handed on to who asks next" : "failed");
+    log_warning("lease lapsed study=\"%s\" number=%lld attempt=%d worker=\"%s\" next=\"%s\"", study->name,
+                (long long)trial->number, (int)trial->attempt, trial->worker ? trial->worker->name : "",
+                may_be_handed_on(study, trial) ? "handed on to who asks next" : "failed");
     trial_move(study, trial, STAGE_LAPSED, 0);
 }
 
@@ -125,6 +126,14 @@ void lease_check_standstill(struct studies *studies)
                 (long long)late_ms);
     for (size_t i = 0; i < studies->n_studies; i++)
         lease_renew_all(studies->by_name[i]);
+}
+
+char *lease_describe_silence(const struct study *study, const struct trial *trial)
+{
+    char text[300];
+    snprintf(text, sizeof text, "worker %s was silent for %g s in attempt %d",
+             trial->worker ? trial->worker->name : "(unnamed)", study->spec->lease_s, (int)trial->attempt);
+    return memory_strdup(text);
 }
 
 int64_t lease_left_ms(const struct study *study, const struct trial *trial)

@@ -19,6 +19,8 @@ void lease_check_standstill(struct studies *studies);
 void lease_go_on(struct study *study, struct trial *trial);
 /* The study has another state: one that is stopped hands nothing on, and its lapsed trials fail. */
 void lease_look_again(struct study *study);
+/* Why its attempt counts as lost, in words; owned by the caller. */
+[[nodiscard]] char *lease_describe_silence(const struct study *study, const struct trial *trial);
 /* Milliseconds left, 0 where it has lapsed, -1 where the trial is not ours and RUNNING. */
 int64_t lease_left_ms(const struct study *study, const struct trial *trial);
 

@@ -228,7 +228,7 @@ void load_finish(struct study *study)
         studies_random_hex(study->studies, study->uid, sizeof study->uid / 2);
     if (!study->has_stored_spec || !study->is_usable)
         spec_settle_derived(study->studies, study->spec);
-    study->read_ms = studies_now_ms(study->studies);
+    study->read_ms = study->looked_ms = studies_now_ms(study->studies);
     lease_renew_all(study);
     control_set_clock(study);
 }

@@ -21,7 +21,8 @@
 #include "daemon/study/workers.h"
 
 #define ANSWER_LIMIT_MS 5000  /* a change that is not committed by then is answered 503 */
-#define LOOK_INTERVAL_MS 2000 /* while somebody waits, this often we look for what Optuna has done */
+#define LOOK_INTERVAL_MS 2000 /* while somebody waits, this often at most we look for what Optuna has done \
+                               */
 #define SAMPLER_IDLE_MS 600000
 
 struct ask;
@@ -87,9 +88,11 @@ struct study {
 
     struct timer look_timer;
     bool is_looking, is_watched;
-    int64_t read_ms;    /* when it was read from the database, wholly */
-    bool is_stale;      /* that was too long ago: its gate is shut until it is read anew */
-    bool is_being_read; /* by the look for studies that is under way */
+    int64_t looked_ms;   /* the last time; or when it was read */
+    int64_t look_number; /* where the next look goes on */
+    int64_t read_ms;     /* when it was read from the database, wholly */
+    bool is_stale;       /* that was too long ago: its gate is shut until it is read anew */
+    bool is_being_read;  /* by the look for studies that is under way */
 
     bool is_deleted;
     size_t n_refs; /* changes, jobs and reads under way, and a place among the dirty */

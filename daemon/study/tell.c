@@ -339,10 +339,9 @@ static void loss_settled(void *owner)
 
 static char *loss_reason(const struct study *study, const struct trial *trial)
 {
+    MEMORY_AUTO char *silence = lease_describe_silence(study, trial);
     char text[400];
-    snprintf(text, sizeof text, "worker %s was silent for %g s, and attempt %lld was the last",
-             trial->worker ? trial->worker->name : "(unnamed)", study->spec->lease_s,
-             (long long)trial->attempt);
+    snprintf(text, sizeof text, "%s, which was the last", silence);
     return memory_strdup(text);
 }
 

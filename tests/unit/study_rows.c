@@ -164,8 +164,10 @@ static void put_trial(struct row_trial *trial, const struct store_record *record
         row->fixed_params = json_incref(record->trial.fixed_params);
     for (size_t i = 0; i < record->trial.n_constraints; i++)
         row->violation += record->trial.constraints[i] > 0 ? record->trial.constraints[i] : 0;
-    snprintf(trial->failure, sizeof trial->failure, "%s", record->trial.failure ? record->trial.failure : "");
-    snprintf(trial->reason, sizeof trial->reason, "%s", record->trial.reason ? record->trial.reason : "");
+    if (record->trial.failure) {
+        snprintf(trial->failure, sizeof trial->failure, "%s", record->trial.failure);
+        snprintf(trial->reason, sizeof trial->reason, "%s", record->trial.reason ? record->trial.reason : "");
+    }
     if (record->change != STORE_FINISH_TRIAL && record->change != STORE_RELEASE_TRIAL)
         row->start_us = record->trial.start_us / 1000000 * 1000000;
     row->complete_us = record->trial.complete_us / 1000000 * 1000000;
@@ -273,6 +275,8 @@ static enum store_result look(struct world *world, struct row_study *rows, struc
     free(found_new);
     give_foreign(record, n + n_new, found);
     world->n_looks++;
+    if (record->look.n_trials > world->n_most_looked_at)
+        world->n_most_looked_at = record->look.n_trials;
     return STORE_DONE;
 }
 

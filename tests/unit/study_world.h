@@ -70,6 +70,7 @@ struct world {
     size_t n_faults;
     bool is_sampler_held;
     int64_t n_commits, n_looks, n_strangers, n_finds;
+    size_t n_most_looked_at; /* trials in one look */
 };
 
 void world_init(struct world *world);

@@ -189,12 +189,40 @@ static void test_ended_while_sampled(void **state)
     }
 }
 
+/* A trial that is open again does not overtake a pause or a stop either; it goes out where the change comes
+ * to nothing. */
+static void test_restart_waits_for_change(void **state)
+{
+    struct world *world = *state;
+    static const char *const states[] = {"paused", "stopped", "refused"};
+    for (size_t i = 0; i < 3; i++) {
+        struct study *study = world_create(world, states[i], "\"max_trials\": 1");
+        struct test_offer offer = world_ask(world, study);
+        struct test_ask ask;
+        struct test_call call;
+        world_tell_state(world, study, &offer, TRIAL_WAITING);
+        world->is_held = true;
+        world_start_change(world, &call, study, &(struct study_change){.state = i ? "stopped" : "paused"});
+        world_start_ask(world, &ask, study, "w", 1, 1, NULL);
+        world_run(world);
+        world->n_faults = i == 2;
+        world->fault = STORE_REFUSED;
+        world->is_held = false;
+        world_run(world);
+        assert_int_equal(call.problem, i == 2 ? PROBLEM_STORE_REFUSED : PROBLEM_NONE);
+        world_pass(world, 1000);
+        assert_true(ask.is_done);
+        assert_int_equal(ask.n_offers, i == 2);
+        assert_int_equal(world_row(world, states[i], 0)->row.state, i == 2 ? TRIAL_RUNNING : TRIAL_WAITING);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(test_lowered_at_each_moment),  T(test_lowered_while_sampled), T(test_lowered_at_store),
-        T(test_lowered_among_strangers), T(test_ended_while_sampled),
+        T(test_lowered_among_strangers), T(test_ended_while_sampled),   T(test_restart_waits_for_change),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

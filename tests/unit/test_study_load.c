@@ -311,7 +311,7 @@ static void test_budgets_without_spec(void **state)
     assert_null(world_rows(world, "empty")->spec_json);
 }
 
-/* While somebody waits, what Optuna does is seen every 2 s: a trial that it enqueued is given out. */
+/* While somebody waits, what Optuna does is seen at once, and then every 2 s. */
 static void test_look(void **state)
 {
     struct world *world = *state;
@@ -325,6 +325,7 @@ static void test_look(void **state)
     assert_int_equal(study_counts(study)[TRIAL_RUNNING], 3);
     world_start_ask(world, &ask, study, "w", 1, 60, NULL);
     world_run(world);
+    assert_int_equal(world->n_looks, 1);
     world_optuna_finish(theirs, TRIAL_COMPLETE, 0.25);
     world_pass(world, 1999);
     assert_int_equal(world_view(study, 1).state, TRIAL_RUNNING);
@@ -342,12 +343,66 @@ static void test_look(void **state)
     world_pass(world, 60000);
     assert_int_equal(world->n_looks, n_looks); /* nobody waits: nobody looks */
     world_optuna_trial(world, rows, TRIAL_RUNNING);
-    study_watch(study); /* but who reads is shown what is there, soon */
+    study_watch(study); /* but who reads is shown what is there, the next time he reads */
     study_watch(study);
-    world_pass(world, 2000);
+    world_run(world);
     assert_int_equal(world_view(study, 3).state, TRIAL_RUNNING);
     world_pass(world, 60000);
     assert_int_equal(world->n_looks, n_looks + 1);
+}
+
+/* However many are open a look reads 128 at most: what Optuna runs is seen each time, ours in turns. */
+static void test_look_in_turns(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"lease_s\": 1000");
+    struct row_study *rows = world_rows(world, "s");
+    struct row_trial *theirs[2];
+    struct test_ask ask;
+    for (int i = 0; i < 2; i++) {
+        world_start_ask(world, &ask, study, "w", 100, 0, NULL);
+        world_run(world);
+        assert_int_equal(ask.n_offers, 100);
+        theirs[i] = world_optuna_trial(world, rows, TRIAL_RUNNING);
+    }
+    world_optuna_finish(world_row(world, "s", 99), TRIAL_FAIL, 0);
+    for (int i = 0; i < 4; i++) { /* 202 open ones, 64 in a look */
+        study_watch(study);
+        world_run(world);
+        assert_true(world->n_most_looked_at <= 128);
+        world_pass(world, 2000);
+    }
+    assert_int_equal(world->n_looks, 4);
+    assert_int_equal(study_counts(study)[TRIAL_FAIL], 1);
+    for (int i = 0; i < 2; i++) {
+        world_optuna_finish(theirs[i], TRIAL_COMPLETE, 1);
+        study_watch(study);
+        world_run(world);
+        world_pass(world, 2000);
+        assert_int_equal(study_counts(study)[TRIAL_COMPLETE], i + 1);
+    }
+}
+
+/* An ask that comes upon what Optuna has enqueued gets that, not a new number behind it. */
+static void test_enqueued_by_optuna(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", NULL);
+    struct row_study *rows = world_rows(world, "s");
+    struct test_ask asks[3];
+    world_ask(world, study);
+    for (int i = 0; i < 2; i++) {
+        struct row_trial *row = world_optuna_trial(world, rows, TRIAL_WAITING);
+        row->row.fixed_params = json_pack("{s:f}", "x", 0.125);
+    }
+    for (int i = 0; i < 3; i++)
+        world_start_ask(world, &asks[i], study, "w", 1, 10, NULL);
+    world_run(world);
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(asks[i].n_offers, 1);
+        assert_int_equal(asks[i].offers[0].number, i + 1);
+        assert_int_equal(asks[i].offers[0].x == 0.125, i < 2);
+    }
 }
 
 /* An enqueued trial of Optuna's is given out; one that Optuna takes first is left to it. */
@@ -417,6 +472,8 @@ int main(void)
         T(test_unreadable_spec),
         T(test_budgets_without_spec),
         T(test_look),
+        T(test_look_in_turns),
+        T(test_enqueued_by_optuna),
         T(test_history),
         T(test_changed_under_way),
         T(test_budget_stores_spec),

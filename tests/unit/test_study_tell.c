@@ -286,12 +286,14 @@ static void test_lost(void **state)
     assert_false(ask.is_done);
     world_pass(world, 1);
     assert_int_equal(ask.offers[0].number, 0);
-    assert_int_equal(world_row(world, "s", 0)->row.retries, 1);
+    struct row_trial *row = world_row(world, "s", 0);
+    assert_int_equal(row->row.retries, 1);
+    assert_string_equal(row->failure, "lost"); /* of the attempt that is over */
+    assert_string_equal(row->reason, "worker w was silent for 10 s in attempt 1");
     world_pass(world, 10000);
     assert_int_equal(world_view(study, 0).state, TRIAL_FAIL);
-    struct row_trial *row = world_row(world, "s", 0);
     assert_string_equal(row->failure, "lost");
-    assert_string_equal(row->reason, "worker other was silent for 10 s, and attempt 2 was the last");
+    assert_string_equal(row->reason, "worker other was silent for 10 s in attempt 2, which was the last");
     assert_int_equal(world_tell(world, study, &first, 1), PROBLEM_ALREADY_FINISHED);
     struct test_offer second = ask.offers[0];
     assert_int_equal(world_tell(world, study, &second, 1), PROBLEM_ALREADY_FINISHED);
