@@ -106,7 +106,10 @@ static void read_sampler(struct spec *spec, struct json_reader *reader, uint64_t
 static void read_limits(struct spec *spec, struct json_reader *reader)
 {
     spec->max_trials = json_read_int(reader, "max_trials", 1, SPEC_MAX_TRIALS, -1);
+    spec->max_failed_trials = json_read_int(reader, "max_failed_trials", 1, SPEC_MAX_TRIALS, -1);
     spec->max_seconds = json_read_number(reader, "max_seconds", SPEC_MIN_SECONDS, SPEC_MAX_SECONDS, -1);
+    spec->trial_timeout_s =
+        json_read_number(reader, "trial_timeout_s", SPEC_MIN_SECONDS, SPEC_MAX_SECONDS, -1);
     spec->lease_s = json_read_number(reader, "lease_s", 1, SPEC_MAX_LEASE_S, SPEC_DEFAULT_LEASE_S);
     spec->retries = (unsigned)json_read_int(reader, "retries", 0, 1000, SPEC_DEFAULT_RETRIES);
 }
@@ -207,8 +210,12 @@ json_t *spec_to_json(const struct spec *spec)
     json_object_set_new(json, "pruner", json_deep_copy(spec->pruner));
     if (spec->max_trials >= 0)
         json_object_set_new(json, "max_trials", json_integer(spec->max_trials));
+    if (spec->max_failed_trials >= 0)
+        json_object_set_new(json, "max_failed_trials", json_integer(spec->max_failed_trials));
     if (spec->max_seconds >= 0)
         json_object_set_new(json, "max_seconds", json_real(spec->max_seconds));
+    if (spec->trial_timeout_s >= 0)
+        json_object_set_new(json, "trial_timeout_s", json_real(spec->trial_timeout_s));
     json_object_set_new(json, "lease_s", json_real(spec->lease_s));
     json_object_set_new(json, "retries", json_integer(spec->retries));
     if (spec->objective)

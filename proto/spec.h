@@ -30,13 +30,15 @@ struct spec {
     json_t *sampler; /* owned object, "type" always there; the sampler itself reads and completes the rest */
     uint64_t seed;   /* sampler.seed, 0 to 2^53-1; drawn where the creator gave none */
     bool seed_is_drawn;
-    json_t *pruner;     /* owned object, "type" always there */
-    int64_t max_trials; /* -1: no limit */
-    double max_seconds; /* -1: no limit */
-    double lease_s;     /* 1 to SPEC_MAX_LEASE_S */
-    unsigned retries;   /* 0 to 1,000 */
-    char *runner;       /* objective.runner, or NULL where there is no objective */
-    json_t *objective;  /* owned object, or NULL; all but `runner` is the runner's own */
+    json_t *pruner;            /* owned object, "type" always there */
+    int64_t max_trials;        /* -1: no limit */
+    int64_t max_failed_trials; /* -1: no limit */
+    double max_seconds;        /* -1: no limit */
+    double trial_timeout_s;    /* of one attempt; -1: no limit */
+    double lease_s;            /* 1 to SPEC_MAX_LEASE_S */
+    unsigned retries;          /* 0 to 1,000 */
+    char *runner;              /* objective.runner, or NULL where there is no objective */
+    json_t *objective;         /* owned object, or NULL; all but `runner` is the runner's own */
 };
 
 /* Reads a spec. `drawn_seed` is taken where it has no seed. NULL with `problem` set where it is not valid. */

@@ -9,7 +9,8 @@
  *       +-------> STOPPED <--------+--+--------------------------------------------+
  *         PATCH stopped            PATCH running leads back
  *
- * What a PATCH would set running with its budgets used up, and nothing open, is finished at once.
+ * Too many failed trials lead from RUNNING to STOPPED, too. What a PATCH would set running with its budgets
+ * used up, and nothing open, is finished at once.
  */
 #include "daemon/study/control.h"
 
@@ -85,18 +86,29 @@ void control_start_clock(struct study *study)
 
 /* Is there nothing left to hand out, and nothing that could come back? Then `reason` says why. Trials that
  * Optuna runs are not waited for: it may never finish them. */
-static bool is_used_up(const struct study *study, int64_t max_trials, double max_seconds, char *reason,
-                       size_t size)
+static bool is_used_up(const struct study *study, const struct spec *spec, char *reason, size_t size)
 {
     const int64_t *n_at = study->n_at_stage;
     if (n_at[STAGE_HELD] || n_at[STAGE_LAPSED] || n_at[STAGE_AGAIN] || study->n_drafts)
         return false;
-    if (max_seconds >= 0 && elapsed_s(study) >= max_seconds) {
-        snprintf(reason, size, "max_seconds reached (%.15g s)", max_seconds);
+    if (spec->max_seconds >= 0 && elapsed_s(study) >= spec->max_seconds) {
+        snprintf(reason, size, "max_seconds reached (%.15g s)", spec->max_seconds);
         return true;
     }
-    snprintf(reason, size, "max_trials reached (%lld)", (long long)max_trials);
-    return max_trials >= 0 && study->trials.n_numbers >= max_trials && !n_at[STAGE_ENQUEUED];
+    snprintf(reason, size, "max_trials reached (%lld)", (long long)spec->max_trials);
+    return spec->max_trials >= 0 && study->trials.n_numbers >= spec->max_trials && !n_at[STAGE_ENQUEUED];
+}
+
+/* What becomes of a running study with these budgets: STOPPED where too many trials have failed, FINISHED
+ * where they are used up, and `reason` says so; else RUNNING. */
+static enum study_state find_end(const struct study *study, const struct spec *spec, char *reason,
+                                 size_t size)
+{
+    if (spec->max_failed_trials >= 0 && study->counts[TRIAL_FAIL] >= spec->max_failed_trials) {
+        snprintf(reason, size, "max_failed_trials reached (%lld)", (long long)spec->max_failed_trials);
+        return STUDY_STOPPED;
+    }
+    return is_used_up(study, spec, reason, size) ? STUDY_FINISHED : STUDY_RUNNING;
 }
 
 bool control_has_space(const struct study *study)
@@ -194,15 +206,30 @@ static void end_change(struct op *op)
     op_settle(op);
 }
 
+static bool has_limits(const struct study_change *change)
+{
+    return change->has_max_trials || change->has_max_failed_trials || change->has_max_seconds ||
+           change->has_trial_timeout_s;
+}
+
+static void put_limits(const struct study_change *change, struct spec *spec)
+{
+    if (change->has_max_trials)
+        spec->max_trials = change->max_trials;
+    if (change->has_max_failed_trials)
+        spec->max_failed_trials = change->max_failed_trials;
+    if (change->has_max_seconds)
+        spec->max_seconds = change->max_seconds;
+    if (change->has_trial_timeout_s)
+        spec->trial_timeout_s = change->trial_timeout_s;
+}
+
 static void change_settled(void *owner)
 {
     struct op *op = owner;
     struct study *study = op->study;
     if (change_is_done(&op->change)) {
-        if (op->wanted.has_max_trials)
-            study->spec->max_trials = op->wanted.max_trials;
-        if (op->wanted.has_max_seconds)
-            study->spec->max_seconds = op->wanted.max_seconds;
+        put_limits(&op->wanted, study->spec);
         study->has_stored_spec |= op->spec_json != NULL;
         if (op->user_attrs)
             json_object_update(study->user_attrs, op->user_attrs);
@@ -221,35 +248,26 @@ static int find_state(const char *name)
     return -1;
 }
 
-static int64_t wanted_trials(const struct op *op)
+/* The spec as it is to be; borrows all of the study's. */
+static struct spec wanted_spec(const struct op *op)
 {
-    return op->wanted.has_max_trials ? op->wanted.max_trials : op->study->spec->max_trials;
+    struct spec spec = *op->study->spec;
+    put_limits(&op->wanted, &spec);
+    return spec;
 }
 
-static double wanted_seconds(const struct op *op)
-{
-    return op->wanted.has_max_seconds ? op->wanted.max_seconds : op->study->spec->max_seconds;
-}
+static const char *const state_reasons[] = {
+    [STUDY_PAUSED] = "paused by request", [STUDY_STOPPED] = "stopped by request", [STUDY_FINISHED] = NULL};
 
-/* A study that is finished already stays so for a reason of today. */
-static const char *reason_of_state(const struct study *study, enum study_state state, const char *used_up)
-{
-    static const char *const by_request[] = {[STUDY_PAUSED] = "paused by request",
-                                             [STUDY_STOPPED] = "stopped by request",
-                                             [STUDY_FINISHED] = NULL};
-    if (state == STUDY_FINISHED && used_up)
-        return used_up;
-    return state == study->state ? study->reason : by_request[state];
-}
-
-/* Puts the state that the study is to have. 0, or -1 where it was answered. */
+/* Puts the state that the study is to have, and why. 0, or -1 where it was answered. */
 static int choose_state(struct op *op)
 {
     const struct study *study = op->study;
     const char *name = op->wanted.state;
+    const struct spec spec = wanted_spec(op);
     char reason[100];
-    bool is_over = is_used_up(study, wanted_trials(op), wanted_seconds(op), reason, sizeof reason);
-    bool is_revived = study->state == STUDY_FINISHED && !is_over && !name;
+    enum study_state end = find_end(study, &spec, reason, sizeof reason);
+    bool is_revived = study->state == STUDY_FINISHED && end == STUDY_RUNNING && !name;
     int state = is_revived ? STUDY_RUNNING : name ? find_state(name) : (int)study->state;
     if (name && (state < 0 || !(legal_moves[study->state] & 1u << state))) {
         op_fail(op, PROBLEM_INVALID, "state", "a %s study cannot become \"%.40s\"; it can be set %s",
@@ -258,12 +276,17 @@ static int choose_state(struct op *op)
                                                : "running, paused or stopped");
         return -1;
     }
-    if (study->state == STUDY_FINISHED && state == STUDY_RUNNING && is_over) {
-        op_fail(op, PROBLEM_INVALID, "state", "the study is finished: %s; raise that to go on", reason);
+    bool is_refused = study->state == STUDY_FINISHED ? end != STUDY_RUNNING : end == STUDY_STOPPED;
+    if (is_refused && state == STUDY_RUNNING && study->state != STUDY_RUNNING) {
+        op_fail(op, PROBLEM_INVALID, "state", "the study is %s: %s; raise that to go on",
+                study_state_names[study->state], reason);
         return -1;
     }
-    op->state = state == STUDY_RUNNING && is_over ? STUDY_FINISHED : (enum study_state)state;
-    op->reason = memory_strdup(reason_of_state(study, op->state, is_over ? reason : NULL));
+    op->state = state == STUDY_RUNNING ? end : (enum study_state)state;
+    if (op->state == end && end != STUDY_RUNNING && state != STUDY_STOPPED)
+        op->reason = memory_strdup(reason); /* also where it was finished before, by another budget */
+    else
+        op->reason = memory_strdup(op->state == study->state ? study->reason : state_reasons[op->state]);
     return 0;
 }
 
@@ -271,7 +294,7 @@ static int choose_state(struct op *op)
  * memory: it must not be written over. 0, or -1 where it was answered or waits. */
 static int put_spec_json(struct op *op)
 {
-    if (!op->wanted.has_max_trials && !op->wanted.has_max_seconds)
+    if (!has_limits(&op->wanted))
         return 0;
     if (seek_again(op->study)) {
         op_wait(op, &op->study->gate);
@@ -281,9 +304,7 @@ static int put_spec_json(struct op *op)
         op_answer(op);
         return -1;
     }
-    struct spec changed = *op->study->spec;
-    changed.max_trials = wanted_trials(op);
-    changed.max_seconds = wanted_seconds(op);
+    const struct spec changed = wanted_spec(op);
     op->spec_json = control_spec_json(&changed);
     return 0;
 }
@@ -311,17 +332,30 @@ static void change_begin(struct op *op)
     (void)!control_submit(op, STORE_CHANGE_STUDY, change_settled);
 }
 
-static int check_budgets(const struct study_change *change, struct problem *problem)
+static int check_count(const char *key, bool is_given, int64_t count, struct problem *problem)
 {
-    if (change->has_max_trials && change->max_trials != -1 &&
-        (change->max_trials < 1 || change->max_trials > SPEC_MAX_TRIALS))
-        return problem_set(problem, PROBLEM_INVALID, "max_trials",
-                           "must be from 1 to %lld, or null for no limit", (long long)SPEC_MAX_TRIALS);
-    if (change->has_max_seconds && change->max_seconds != -1 &&
-        !(change->max_seconds >= SPEC_MIN_SECONDS && change->max_seconds <= SPEC_MAX_SECONDS))
-        return problem_set(problem, PROBLEM_INVALID, "max_seconds",
-                           "must be from %g to %g, or null for no limit", (double)SPEC_MIN_SECONDS,
-                           (double)SPEC_MAX_SECONDS);
+    if (!is_given || count == -1 || (count >= 1 && count <= SPEC_MAX_TRIALS))
+        return 0;
+    return problem_set(problem, PROBLEM_INVALID, key, "must be from 1 to %lld, or null for no limit",
+                       (long long)SPEC_MAX_TRIALS);
+}
+
+static int check_seconds(const char *key, bool is_given, double seconds, struct problem *problem)
+{
+    if (!is_given || seconds == -1 || (seconds >= SPEC_MIN_SECONDS && seconds <= SPEC_MAX_SECONDS))
+        return 0;
+    return problem_set(problem, PROBLEM_INVALID, key, "must be from %g to %g, or null for no limit",
+                       (double)SPEC_MIN_SECONDS, (double)SPEC_MAX_SECONDS);
+}
+
+static int check_limits(const struct study_change *change, struct problem *problem)
+{
+    if (check_count("max_trials", change->has_max_trials, change->max_trials, problem) < 0 ||
+        check_count("max_failed_trials", change->has_max_failed_trials, change->max_failed_trials, problem) <
+            0 ||
+        check_seconds("max_seconds", change->has_max_seconds, change->max_seconds, problem) < 0 ||
+        check_seconds("trial_timeout_s", change->has_trial_timeout_s, change->trial_timeout_s, problem) < 0)
+        return -1;
     return 0;
 }
 
@@ -332,7 +366,7 @@ void study_change(struct studies *studies, struct study *study, const struct stu
     op->wanted = *change;
     op->wanted.state = op->wanted_state = memory_strdup(change->state);
     json_incref(op->wanted.user_attrs);
-    if (check_budgets(change, &call->problem) < 0)
+    if (check_limits(change, &call->problem) < 0)
         op_answer(op);
     else
         change_begin(op);
@@ -390,16 +424,18 @@ static void finish_settled(void *owner)
     end_change(op);
 }
 
-void control_check_finished(struct study *study)
+void control_check_end(struct study *study)
 {
     struct studies *studies = study->studies;
     char reason[100];
     if (study->state != STUDY_RUNNING || study->gate.is_shut || studies->is_store_away ||
-        !study->has_stored_spec || studies_now_ms(studies) < study->no_finish_before_ms ||
-        !is_used_up(study, study->spec->max_trials, study->spec->max_seconds, reason, sizeof reason))
+        !study->has_stored_spec || studies_now_ms(studies) < study->no_finish_before_ms)
+        return;
+    enum study_state end = find_end(study, study->spec, reason, sizeof reason);
+    if (end == STUDY_RUNNING)
         return;
     struct op *op = op_new_of_study(studies, study, NULL, NULL);
-    op->state = STUDY_FINISHED;
+    op->state = end;
     op->reason = memory_strdup(reason);
     if (control_submit(op, STORE_CHANGE_STUDY, finish_settled) < 0)
         op_settle(op);

@@ -17,8 +17,9 @@ bool control_is_in_time(const struct study *study);
 bool control_has_space(const struct study *study);
 /* 0, or -1 with `problem` where nothing can be sampled in this study. */
 [[nodiscard]] int control_check_usable(const struct study *study, struct problem *problem);
-/* Finishes the study where its budgets are used up and nothing is open. Called at the end of a turn. */
-void control_check_finished(struct study *study);
+/* Finishes the study where its budgets are used up and nothing is open, stops it where too many trials have
+ * failed. Called at the end of a turn. */
+void control_check_end(struct study *study);
 /* Stores the derived spec of a study that Optuna made, before anything is sampled from it. Shuts the study's
  * gate; nothing happens where it is shut already, or the store takes no change. */
 void control_store_spec(struct study *study);

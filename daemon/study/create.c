@@ -126,8 +126,10 @@ static void create(struct op *op)
  * sampler is it only where nothing else is. */
 static const char *first_difference(const struct spec *a, const struct spec *b)
 {
-    static const char *const keys[] = {"directions", "space",   "pruner",    "max_trials", "max_seconds",
-                                       "lease_s",    "retries", "objective", NULL};
+    static const char *const keys[] = {
+        "directions",  "space",           "pruner",  "max_trials", "max_failed_trials",
+        "max_seconds", "trial_timeout_s", "lease_s", "retries",    "objective",
+        NULL};
     json_t *left = spec_to_json(a);
     json_t *right = spec_to_json(b);
     const char *found = "sampler";

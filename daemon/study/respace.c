@@ -32,7 +32,8 @@ struct spec *spec_derive(const char *name, size_t n_directions, const enum direc
     spec->sampler = json_pack("{s:s}", "type", n_directions == 1 ? "tpe" : "random");
     spec->pruner = json_pack("{s:s}", "type", "nop");
     spec->max_trials = -1;
-    spec->max_seconds = -1;
+    spec->max_failed_trials = -1;
+    spec->max_seconds = spec->trial_timeout_s = -1;
     spec->lease_s = SPEC_DEFAULT_LEASE_S;
     spec->retries = SPEC_DEFAULT_RETRIES;
     return spec;

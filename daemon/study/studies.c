@@ -154,7 +154,7 @@ static void look_at(struct study *study)
     drafts_go(study);
     if (is_stopping)
         return;
-    control_check_finished(study);
+    control_check_end(study);
     foreign_watch(study);
 }
 

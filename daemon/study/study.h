@@ -153,9 +153,13 @@ struct study_change {
     const char *state; /* "running", "paused", "stopped", or NULL */
     bool has_max_trials;
     int64_t max_trials; /* -1: no limit */
+    bool has_max_failed_trials;
+    int64_t max_failed_trials; /* -1: no limit */
     bool has_max_seconds;
     double max_seconds; /* -1: no limit */
-    json_t *user_attrs; /* merged; or NULL */
+    bool has_trial_timeout_s;
+    double trial_timeout_s; /* -1: no limit */
+    json_t *user_attrs;     /* merged; or NULL */
 };
 void study_change(struct studies *studies, struct study *study, const struct study_change *change,
                   struct study_call *call);

@@ -19,7 +19,7 @@ SPEC = {
               "c": {"type": "categorical", "choices": ["a", None, True, 1.5]}},
     "sampler": {"type": "tpe", "seed": 1},
     "pruner": {"type": "nop"},
-    "max_trials": 10, "max_seconds": 100, "lease_s": 30, "retries": 1,
+    "max_trials": 10, "max_failed_trials": 5, "max_seconds": 100, "trial_timeout_s": 60, "lease_s": 30, "retries": 1,
     "objective": {"runner": "none", "whatever": {"it": "needs"}},
 }
 

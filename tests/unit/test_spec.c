@@ -53,7 +53,8 @@ static void test_defaults(void **)
     assert_int_equal(spec->directions[0], DIRECTION_MINIMIZE);
     assert_true(spec->seed == 77 && spec->seed_is_drawn);
     assert_int_equal(spec->max_trials, -1);
-    assert_true(spec->max_seconds == -1);
+    assert_int_equal(spec->max_failed_trials, -1);
+    assert_true(spec->max_seconds == -1 && spec->trial_timeout_s == -1);
     assert_null(spec->runner);
     assert_spec_text(spec, "{\"name\":\"s\",\"directions\":[\"minimize\"],"
                            "\"space\":{\"x\":{\"type\":\"float\",\"low\":0.0,\"high\":1.0,\"log\":false}},"
@@ -68,7 +69,8 @@ static const char whole[] =
     " \"name\": \"wine-1._\", \"directions\": [\"maximize\", \"minimize\"], " SPACE ","
     " \"sampler\": {\"n_startup_trials\": 5, \"type\": \"random\", \"seed\": 42},"
     " \"pruner\": {\"n_warmup_steps\": 20, \"type\": \"median\"},"
-    " \"max_trials\": 100, \"max_seconds\": 3600, \"lease_s\": 30, \"retries\": 0}";
+    " \"max_trials\": 100, \"max_seconds\": 3600, \"lease_s\": 30, \"retries\": 0, \"trial_timeout_s\": 0.5,"
+    " \"max_failed_trials\": 7}";
 
 /* All that was given is kept, what is not ours to read included, in one order of keys; it reads back equal.
  */
@@ -83,7 +85,8 @@ static void test_whole(void **)
     assert_int_equal(spec->directions[0], DIRECTION_MAXIMIZE);
     assert_true(spec->seed == 42 && !spec->seed_is_drawn);
     assert_int_equal(spec->max_trials, 100);
-    assert_true(spec->max_seconds == 3600 && spec->lease_s == 30);
+    assert_int_equal(spec->max_failed_trials, 7);
+    assert_true(spec->max_seconds == 3600 && spec->lease_s == 30 && spec->trial_timeout_s == 0.5);
     assert_int_equal(spec->retries, 0);
     assert_string_equal(spec->runner, "xgboost");
     assert_spec_text(
@@ -91,7 +94,8 @@ static void test_whole(void **)
               "\"space\":{\"x\":{\"type\":\"float\",\"low\":0.0,\"high\":1.0,\"log\":false}},"
               "\"sampler\":{\"type\":\"random\",\"n_startup_trials\":5,\"seed\":42},"
               "\"pruner\":{\"type\":\"median\",\"n_warmup_steps\":20},"
-              "\"max_trials\":100,\"max_seconds\":3600.0,\"lease_s\":30.0,\"retries\":0,"
+              "\"max_trials\":100,\"max_failed_trials\":7,\"max_seconds\":3600.0,\"trial_timeout_s\":0.5,"
+              "\"lease_s\":30.0,\"retries\":0,"
               "\"objective\":{\"data\":\"wine\",\"runner\":\"xgboost\",\"params\":{\"device\":\"cuda\"}}}");
     assert_non_null(again);
     assert_true(spec_equal(spec, again));
@@ -152,6 +156,8 @@ static void test_refuses(void **)
         {"{\"name\": \"s\", \"pruner\": [], " SPACE "}", "pruner", "must be an object"},
         {"{\"name\": \"s\", \"max_trials\": 0, " SPACE "}", "max_trials", "from 1 to 2147483647"},
         {"{\"name\": \"s\", \"max_seconds\": 0, " SPACE "}", "max_seconds", "from 0.001"},
+        {"{\"name\": \"s\", \"trial_timeout_s\": 0, " SPACE "}", "trial_timeout_s", "from 0.001"},
+        {"{\"name\": \"s\", \"max_failed_trials\": 0, " SPACE "}", "max_failed_trials", "from 1"},
         {"{\"name\": \"s\", \"lease_s\": 0.5, " SPACE "}", "lease_s", "from 1 to 86400"},
         {"{\"name\": \"s\", \"retries\": 1001, " SPACE "}", "retries", "from 0 to 1000"},
         {"{\"name\": \"s\", \"determinism\": {\"lag\": 8}, " SPACE "}", "determinism",

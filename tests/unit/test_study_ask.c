@@ -560,6 +560,72 @@ static void test_stop(void **state)
     assert_int_equal(under_way.n_offers, 1);
 }
 
+/* What is open again comes before what is enqueued, whenever somebody asks. */
+static void test_again_first(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", NULL);
+    struct test_offer offer = world_ask(world, study);
+    struct test_call call;
+    world_start_enqueue(world, &call, study, "{}", NULL);
+    world_run(world);
+    world_tell_state(world, study, &offer, TRIAL_WAITING);
+    assert_int_equal(world_ask(world, study).number, 0);
+    assert_int_equal(world_ask(world, study).number, 1);
+    assert_int_equal(world_ask(world, study).number, 2);
+}
+
+/* A study that is stopped answers all who wait, those who wait for any study too. */
+static void test_stopped_answers_all(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"max_trials\": 1");
+    struct test_ask asks[4];
+    world_ask(world, study);
+    for (int i = 0; i < 3; i++)
+        world_start_ask(world, &asks[i], study, "w", 1, 60, NULL);
+    world_start_ask_of_all(world, &asks[3], "w", NULL, 60);
+    world_run(world);
+    world_set_state(world, study, "stopped");
+    for (int i = 0; i < 4; i++) {
+        assert_true(asks[i].is_done);
+        assert_string_equal(asks[i].state, i < 3 ? "stopped" : "finished");
+    }
+}
+
+/* A repeated ask renews the lease that it tells of. */
+static void test_repeat_renews(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"lease_s\": 10");
+    struct test_ask ask;
+    for (int i = 0; i < 3; i++) {
+        world_start_ask(world, &ask, study, "w", 1, 0, "id");
+        world_run(world);
+        assert_int_equal(ask.offers[0].attempt, 1);
+        assert_int_equal(world_view(study, 0).lease_left_ms, 10000);
+        world_pass(world, 9000);
+    }
+}
+
+/* A limit of time that a PATCH sets ends the study, also where nobody asks or tells any more. */
+static void test_max_seconds_set_later(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", NULL);
+    struct test_offer offer = world_ask(world, study);
+    struct test_call call;
+    world_tell(world, study, &offer, 1);
+    world_pass(world, 60000);
+    world_start_change(world, &call, study,
+                       &(struct study_change){.has_max_seconds = true, .max_seconds = 100});
+    world_run(world);
+    world_pass(world, 39000);
+    assert_int_equal(study_state(study), STUDY_RUNNING);
+    world_pass(world, 2000);
+    assert_int_equal(study_state(study), STUDY_FINISHED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -579,6 +645,10 @@ int main(void)
         T(test_slow_commit),
         T(test_store_away),
         T(test_ask_of_all),
+        T(test_again_first),
+        T(test_stopped_answers_all),
+        T(test_repeat_renews),
+        T(test_max_seconds_set_later),
         T(test_max_seconds),
         T(test_max_seconds_finishes),
         T(test_stop),

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Studies: creating, changing, finishing, deleting; enqueued trials; the list of changes. */
+#include <math.h>
 #include <string.h>
 
 #include "daemon/study/state.h"
@@ -166,6 +167,65 @@ static void test_budget_reached_already(void **state)
     assert_string_equal(study_reason(study), "max_trials reached (1)");
     assert_string_equal(world_rows(world, "s")->state, "finished");
     assert_string_equal(world_rows(world, "s")->reason, "max_trials reached (1)");
+}
+
+/* When so many trials have failed the study stops, with the reason, and what is on its way is not handed out;
+ * it goes on with a larger limit alone. Open trials may end. */
+static void test_too_many_fail(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"max_failed_trials\": 2");
+    struct test_offer offers[3];
+    struct test_ask waiting;
+    for (int i = 0; i < 3; i++)
+        offers[i] = world_ask(world, study);
+    world_fail(world, study, &offers[0], FAILURE_OBJECTIVE);
+    world_tell(world, study, &offers[1], 1);
+    struct test_offer again = world_ask(world, study);
+    world_fail(world, study, &again, FAILURE_OOM); /* which is tried again */
+    assert_int_equal(study_state(study), STUDY_RUNNING);
+    again = world_ask(world, study);
+    world->is_sampler_held = true;
+    world_start_ask(world, &waiting, study, "w", 1, 60, NULL);
+    world_tell(world, study, &again, NAN);
+    world->is_sampler_held = false;
+    world_run(world);
+    assert_int_equal(study_state(study), STUDY_STOPPED);
+    assert_string_equal(study_reason(study), "max_failed_trials reached (2)");
+    assert_string_equal(world_rows(world, "s")->reason, "max_failed_trials reached (2)");
+    assert_string_equal(waiting.state, "stopped");
+    assert_int_equal(world_rows(world, "s")->n_trials, 4);
+    assert_int_equal(world_tell(world, study, &offers[2], 1), PROBLEM_NONE);
+    assert_int_equal(world_set_state(world, study, "running"), PROBLEM_INVALID);
+    struct study_change three = {.state = "running", .has_max_failed_trials = true, .max_failed_trials = 3};
+    assert_int_equal(change(world, study, &three), PROBLEM_NONE);
+    assert_int_equal(study_state(study), STUDY_RUNNING);
+    assert_null(study_reason(study));
+    struct study_change one = {.has_max_failed_trials = true, .max_failed_trials = 1};
+    assert_int_equal(change(world, study, &one), PROBLEM_NONE);
+    assert_int_equal(study_state(study), STUDY_STOPPED);
+    assert_string_equal(study_reason(study), "max_failed_trials reached (1)");
+    assert_int_equal(world_set_state(world, study, "paused"), PROBLEM_NONE);
+    assert_int_equal(world_set_state(world, study, "stopped"), PROBLEM_NONE);
+    assert_string_equal(study_reason(study), "stopped by request");
+}
+
+/* A PATCH changes the trials' time limit as it does the budgets: stored with the spec, null is none. */
+static void test_change_timeout(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"trial_timeout_s\": 60");
+    static const double limits[] = {0.5, -1};
+    for (size_t i = 0; i < 2; i++) {
+        struct study_change to = {.has_trial_timeout_s = true, .trial_timeout_s = limits[i]};
+        assert_int_equal(change(world, study, &to), PROBLEM_NONE);
+        world_restart(world);
+        study = studies_find(world->studies, "s");
+        assert_true(study_spec(study)->trial_timeout_s == limits[i]);
+    }
+    struct study_change wrong = {.has_trial_timeout_s = true, .trial_timeout_s = 0};
+    assert_int_equal(change(world, study, &wrong), PROBLEM_INVALID);
+    assert_int_equal(study_state(study), STUDY_RUNNING);
 }
 
 /* Attributes are merged; a second change waits for the first. */
@@ -414,11 +474,23 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(test_create),         T(test_exists),       T(test_create_twice),
-        T(test_raise_budget),   T(test_lower_budget), T(test_budget_reached_already),
-        T(test_change_attrs),   T(test_delete),       T(test_delete_under_way),
-        T(test_vanished_study), T(test_enqueue),      T(test_enqueue_behind_asks),
-        T(test_changed),        T(test_read),         T(test_idle),
+        T(test_create),
+        T(test_exists),
+        T(test_create_twice),
+        T(test_raise_budget),
+        T(test_lower_budget),
+        T(test_budget_reached_already),
+        T(test_too_many_fail),
+        T(test_change_timeout),
+        T(test_change_attrs),
+        T(test_delete),
+        T(test_delete_under_way),
+        T(test_vanished_study),
+        T(test_enqueue),
+        T(test_enqueue_behind_asks),
+        T(test_changed),
+        T(test_read),
+        T(test_idle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -231,6 +231,32 @@ static void test_failures(void **state)
     assert_int_equal(study_state(study), STUDY_FINISHED);
 }
 
+/* Which classes are tried again, and that a restart in between forgets neither the class nor that a retry is
+ * spent. */
+static void test_failure_classes(void **state)
+{
+    struct world *world = *state;
+    static const bool is_again[] = {
+        [FAILURE_OBJECTIVE] = false, [FAILURE_NAN] = false,   [FAILURE_OOM] = true,
+        [FAILURE_TIMEOUT] = true,    [FAILURE_KILLED] = true, [FAILURE_LOST] = true};
+    struct study *study = world_create(world, "s", "\"retries\": 1");
+    for (int i = 0; trial_failure_names[i]; i++) {
+        struct test_offer offer = world_ask(world, study);
+        assert_int_equal(world_fail(world, study, &offer, (enum trial_failure)i), PROBLEM_NONE);
+        assert_int_equal(world_view(study, i).state, is_again[i] ? TRIAL_WAITING : TRIAL_FAIL);
+        assert_string_equal(world_row(world, "s", i)->failure, trial_failure_names[i]);
+        world_restart(world);
+        study = studies_find(world->studies, "s");
+        if (!is_again[i])
+            continue;
+        offer = world_ask(world, study);
+        assert_int_equal(offer.number, i);
+        assert_int_equal(offer.attempt, 2);
+        world_fail(world, study, &offer, (enum trial_failure)i);
+        assert_int_equal(world_view(study, i).state, TRIAL_FAIL);
+    }
+}
+
 /* A told NaN is a failure of class nan; a wrong number of values is a mistake of the client. */
 static void test_values(void **state)
 {
@@ -615,6 +641,7 @@ int main(void)
         T(test_second_tell_takes_over),
         T(test_slow_tell),
         T(test_failures),
+        T(test_failure_classes),
         T(test_values),
         T(test_pruned),
         T(test_lost),
