@@ -60,6 +60,7 @@ struct ask_message {
     double wait_s;    /* 0 to MESSAGE_MAX_WAIT_S */
     char *request_id; /* or NULL */
     json_t *runners;  /* /v1/ask only: array of strings, or NULL for any */
+    json_t *except;   /* /v1/ask only: array of studies' names that are not wanted, or NULL */
 };
 [[nodiscard]] int ask_message_read(struct ask_message *message, json_t *json, bool is_of_all,
                                    struct problem *problem);
@@ -139,10 +140,12 @@ struct tell_reply_message {
     int64_t number;
     enum trial_state state; /* what became of the trial: a failure that is tried again is "waiting" */
     bool best;
+    char *reason; /* why a result counts as a failure; or NULL */
 };
 [[nodiscard]] int tell_reply_message_read(struct tell_reply_message *message, json_t *json,
                                           struct problem *problem);
 void tell_reply_message_write(const struct tell_reply_message *message, struct json_writer *writer);
+void tell_reply_message_deinit(struct tell_reply_message *message);
 
 /* POST …/enqueue */
 struct enqueue_message {

@@ -9,6 +9,7 @@
 #include "proto/message_member.h"
 
 #define MAX_RUNNERS 100
+#define MAX_EXCEPT 1000
 
 static char *read_worker(struct json_reader *reader)
 {
@@ -24,18 +25,19 @@ static char *read_worker(struct json_reader *reader)
     return memory_strdup(worker);
 }
 
-static json_t *read_runners(struct json_reader *reader)
+/* An array of strings, or NULL where it was left out; `meaning` says what that means. New reference. */
+static json_t *read_names(struct json_reader *reader, const char *key, size_t n_least, size_t n_most,
+                          const char *meaning)
 {
-    json_t *runners = json_read_any(reader, "runners");
-    size_t n = json_array_size(runners);
-    bool is_valid = json_is_array(runners) && n >= 1 && n <= MAX_RUNNERS;
+    json_t *names = json_read_any(reader, key);
+    size_t n = json_array_size(names);
+    bool is_valid = json_is_array(names) && n >= n_least && n <= n_most;
 
     for (size_t i = 0; is_valid && i < n; i++)
-        is_valid = json_is_string(json_array_get(runners, i));
-    if (runners && !is_valid)
-        json_read_fail(reader, "runners", "must be an array of 1 to %d runners' names; left out it means any",
-                       MAX_RUNNERS);
-    return json_incref(runners);
+        is_valid = json_is_string(json_array_get(names, i));
+    if (names && !is_valid)
+        json_read_fail(reader, key, "must be an array of %zu to %zu %s", n_least, n_most, meaning);
+    return json_incref(names);
 }
 
 int ask_message_read(struct ask_message *message, json_t *json, bool is_of_all, struct problem *problem)
@@ -48,8 +50,12 @@ int ask_message_read(struct ask_message *message, json_t *json, bool is_of_all, 
     message->count = json_read_int(&reader, "count", 1, MESSAGE_MAX_COUNT, 1);
     message->wait_s = json_read_number(&reader, "wait_s", 0, MESSAGE_MAX_WAIT_S, 0);
     message->request_id = message_read_request_id(&reader);
-    if (is_of_all)
-        message->runners = read_runners(&reader);
+    if (is_of_all) {
+        message->runners =
+            read_names(&reader, "runners", 1, MAX_RUNNERS, "runners' names; left out it means any");
+        message->except =
+            read_names(&reader, "except", 0, MAX_EXCEPT, "studies' names; left out it means none");
+    }
     return json_reader_close(&reader);
 }
 
@@ -68,6 +74,7 @@ void ask_message_write(const struct ask_message *message, struct json_writer *wr
     json_member_double(writer, "wait_s", message->wait_s);
     put_optional_string(writer, "request_id", message->request_id);
     message_put_optional_value(writer, "runners", message->runners);
+    message_put_optional_value(writer, "except", message->except);
     json_end_object(writer);
 }
 
@@ -76,6 +83,7 @@ void ask_message_deinit(struct ask_message *message)
     free(message->worker);
     free(message->request_id);
     json_decref(message->runners);
+    json_decref(message->except);
     *message = (struct ask_message){};
 }
 

@@ -172,6 +172,7 @@ int tell_reply_message_read(struct tell_reply_message *message, json_t *json, st
     message->number = json_read_required_int(&reader, "number", 0, INT64_MAX);
     message->state = (enum trial_state)json_read_choice(&reader, "state", trial_state_names, -1);
     message->best = json_read_bool(&reader, "best", false);
+    message->reason = memory_strdup(json_read_string(&reader, "reason", NULL));
     return json_reader_close_growing(&reader);
 }
 
@@ -181,5 +182,13 @@ void tell_reply_message_write(const struct tell_reply_message *message, struct j
     json_member_int(writer, "number", message->number);
     json_member_string(writer, "state", trial_state_names[message->state]);
     json_member_bool(writer, "best", message->best);
+    if (message->reason)
+        json_member_string(writer, "reason", message->reason);
     json_end_object(writer);
+}
+
+void tell_reply_message_deinit(struct tell_reply_message *message)
+{
+    free(message->reason);
+    *message = (struct tell_reply_message){};
 }

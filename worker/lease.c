@@ -256,10 +256,11 @@ static void keep_reply(struct lease *lease, const struct http_answer *answer)
 
     if (tell_reply_message_read(&reply, answer->json, &problem) == 0) {
         lease->result = (struct lease_outcome){.became = reply.state, .is_best = reply.best};
-        return;
+    } else {
+        lease->result.end = LEASE_REFUSED;
+        snprintf(lease->error, sizeof lease->error, "studyd's answer cannot be read: %s", problem.detail);
     }
-    lease->result.end = LEASE_REFUSED;
-    snprintf(lease->error, sizeof lease->error, "studyd's answer cannot be read: %s", problem.detail);
+    tell_reply_message_deinit(&reply);
 }
 
 static void tell_done(struct http_request *request, const struct http_answer *answer)

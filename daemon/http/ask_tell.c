@@ -179,7 +179,8 @@ void handle_heartbeat(struct request *request)
 
 static void put_tell_reply(const struct trial_call *call, struct json_writer *writer)
 {
-    struct tell_reply_message reply = {.number = call->number, .state = call->state, .best = call->is_best};
+    struct tell_reply_message reply = {
+        .number = call->number, .state = call->state, .best = call->is_best, .reason = (char *)call->reason};
 
     tell_reply_message_write(&reply, writer);
 }

@@ -36,6 +36,7 @@ struct ask {
     char *worker;       /* owned */
     int64_t count;
     json_t *runners; /* owned; or NULL */
+    json_t *except;  /* owned; or NULL */
     unsigned char key[REQUEST_KEY_SIZE];
     bool has_key;
     struct requests *requests; /* where it is under way; or NULL */
@@ -79,18 +80,26 @@ static void leave_list(struct ask *ask)
     ask->is_waiting = false;
 }
 
-/* Does the worker have this study's runner? */
-static bool fits(const struct ask *ask, const struct study *study)
+static bool has_name(const json_t *names, const char *name)
 {
-    if (!ask->runners)
-        return true;
     size_t i;
-    json_t *runner;
-    json_array_foreach (ask->runners, i, runner) {
-        if (study->spec->runner && strcmp(json_string_value(runner), study->spec->runner) == 0)
+    json_t *each;
+    json_array_foreach (names, i, each) {
+        if (name && strcmp(json_string_value(each), name) == 0)
             return true;
     }
     return false;
+}
+
+/* Does the worker have this study's runner? */
+static bool has_runner(const struct ask *ask, const struct study *study)
+{
+    return !ask->runners || has_name(ask->runners, study->spec->runner);
+}
+
+static bool fits(const struct ask *ask, const struct study *study)
+{
+    return has_runner(ask, study) && !has_name(ask->except, study->name);
 }
 
 static struct ask *first_of_all(const struct study *study)
@@ -128,6 +137,7 @@ static void ask_free(struct ask *ask)
     drop_offers(ask);
     free(ask->offers);
     json_decref(ask->runners);
+    json_decref(ask->except);
     free(ask->worker);
     free(ask);
 }
@@ -210,18 +220,17 @@ static const char *final_state(const struct study *study)
     return is_final ? study_state_names[study->state] : NULL;
 }
 
+/* A study that the worker does not want is as good as finished. */
 static const char *final_state_of_all(const struct ask *ask)
 {
-    size_t n_fitting = 0;
+    size_t n_known = 0;
     for (size_t i = 0; i < ask->studies->n_studies; i++) {
         const struct study *study = ask->studies->by_name[i];
-        if (!fits(ask, study))
-            continue;
-        n_fitting++;
-        if (!final_state(study))
+        n_known += has_runner(ask, study);
+        if (fits(ask, study) && !final_state(study))
             return NULL;
     }
-    return n_fitting ? study_state_names[STUDY_FINISHED] : NULL;
+    return n_known ? study_state_names[STUDY_FINISHED] : NULL;
 }
 
 static void answer_if_final(struct ask *ask)
@@ -521,6 +530,7 @@ void study_ask(struct studies *studies, struct study *study, const struct ask_me
         .worker = memory_strdup(message->worker),
         .count = message->count,
         .runners = json_incref(message->runners),
+        .except = json_incref(message->except),
         .has_key = message->request_id,
         .waiter = {.resume = ask_begin, .owner = ask},
         .offers = memory_array((size_t)message->count, sizeof *ask->offers),

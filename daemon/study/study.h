@@ -185,9 +185,9 @@ struct ask_call {
     struct ask_offer *offers; /* freed after `done` returns */
     void *own;                /* the study room's own */
 };
-/* `study` NULL: of all running studies whose runner is in message->runners (NULL: any), fewest running trials
- * first. The message is copied. `body_hash` (16 bytes) tells a repeated request from another one with the
- * same request_id. */
+/* `study` NULL: of all running studies whose runner is in message->runners (NULL: any) and whose name is not
+ * in message->except, fewest running trials first. The message is copied. `body_hash` (16 bytes) tells a
+ * repeated request from another one with the same request_id. */
 void study_ask(struct studies *studies, struct study *study, const struct ask_message *message,
                const unsigned char *body_hash, struct ask_call *call);
 
@@ -198,6 +198,7 @@ struct trial_call { /* report, heartbeat, tell, enqueue */
     int64_t number;
     enum trial_state state; /* tell: what became of the trial */
     bool is_best;           /* tell */
+    const char *reason;     /* tell: why a result counts as a failure, its class first; or NULL */
     bool prune;             /* report */
     double lease_s;         /* report, heartbeat */
     const char *study_state;

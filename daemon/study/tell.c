@@ -30,6 +30,22 @@ static bool is_infrastructure(enum trial_failure failure)
     return failure >= FAILURE_OOM;
 }
 
+static bool has_nan(size_t n, const double *values)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (isnan(values[i]))
+            return true;
+    }
+    return false;
+}
+
+#define NAN_REASON "the objective's value is NaN"
+
+static bool is_nan_result(const struct tell_message *tell)
+{
+    return tell->state == TRIAL_COMPLETE && has_nan(tell->n_values, tell->values);
+}
+
 /* ---- what a change says of a trial ---- */
 
 /* A record that keeps what the trial's row has. */
@@ -105,6 +121,8 @@ static void answer_told(struct op *op, const struct trial *trial)
         return;
     op->call->state = trial->state;
     op->call->is_best = trial->state == TRIAL_COMPLETE && best_has(&op->study->best, trial->number);
+    if (is_nan_result(&op->tell))
+        op->call->reason = "nan: " NAN_REASON;
     op_answer(op);
 }
 
@@ -158,23 +176,14 @@ static void put_failure(struct store_record *record, enum trial_failure failure,
     record->trial.reason = reason;
 }
 
-static bool has_nan(size_t n, const double *values)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (isnan(values[i]))
-            return true;
-    }
-    return false;
-}
-
 /* The state that is told, and what goes with it. */
 static void put_told_state(struct op *op, const struct trial *trial)
 {
     struct store_record *record = &op->change.record;
     struct tell_message *tell = &op->tell;
     record->trial.state = tell->state;
-    if (tell->state == TRIAL_COMPLETE && has_nan(tell->n_values, tell->values)) {
-        put_failure(record, FAILURE_NAN, tell->reason ? tell->reason : "the objective's value is NaN");
+    if (is_nan_result(tell)) {
+        put_failure(record, FAILURE_NAN, tell->reason ? tell->reason : NAN_REASON);
     } else if (tell->state == TRIAL_COMPLETE) {
         record->trial.n_values = tell->n_values;
         record->trial.values = tell->values;

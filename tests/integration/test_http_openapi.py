@@ -122,6 +122,9 @@ def go_everywhere(judge):
     judge.call("GET", "/v1/studies/{study}", 200, **one)
     judge.call("GET", "/v1/studies/{study}", 200, study="two")
     judge.call("GET", "/v1/workers", 200)
+    offer = judge.call("POST", "/v1/ask", 200, {"worker": "w", "except": ["two"]})["trials"][0]
+    judge.call("POST", "/v1/studies/{study}/trials/{number}/tell", 200, {"lease": offer["lease"], "value": "NaN"}, study="one",
+               number=offer["number"])
     judge.call("PATCH", "/v1/studies/{study}", 200, {"state": "stopped"}, **one)
     judge.call("POST", "/v1/studies/{study}/ask", 200, {}, **one)
     for target in ("/healthz", "/readyz", "/metrics", "/openapi.yaml", "/"):

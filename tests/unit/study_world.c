@@ -359,9 +359,19 @@ void world_start_ask(struct world *world, struct test_ask *ask, struct study *st
 void world_start_ask_of_all(struct world *world, struct test_ask *ask, const char *worker, const char *runner,
                             double wait_s)
 {
-    struct ask_message message = {(char *)worker, 1, wait_s, NULL, runner ? json_pack("[s]", runner) : NULL};
+    struct ask_message message = {.worker = (char *)worker, .count = 1, .wait_s = wait_s};
+    message.runners = runner ? json_pack("[s]", runner) : NULL;
     start_ask(world, ask, NULL, &message);
     json_decref(message.runners);
+}
+
+void world_start_ask_except(struct world *world, struct test_ask *ask, const char *worker, const char *except,
+                            double wait_s)
+{
+    struct ask_message message = {.worker = (char *)worker, .count = 1, .wait_s = wait_s};
+    message.except = json_pack("[s]", except);
+    start_ask(world, ask, NULL, &message);
+    json_decref(message.except);
 }
 
 struct test_offer world_ask(struct world *world, struct study *study)

@@ -125,6 +125,8 @@ void world_start_ask(struct world *world, struct test_ask *ask, struct study *st
                      int64_t count, double wait_s, const char *request_id);
 void world_start_ask_of_all(struct world *world, struct test_ask *ask, const char *worker, const char *runner,
                             double wait_s);
+void world_start_ask_except(struct world *world, struct test_ask *ask, const char *worker, const char *except,
+                            double wait_s);
 /* One trial, at once, for worker "w"; there must be one. */
 struct test_offer world_ask(struct world *world, struct study *study);
 

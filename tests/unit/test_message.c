@@ -92,7 +92,7 @@ static void test_ask_round_trip(void **)
 {
     static const char text[] =
         "{\"worker\":\"node1/gpu0 é\",\"count\":100,\"wait_s\":30.5,\"request_id\":\"r 1~\","
-        "\"runners\":[\"xgboost\"]}";
+        "\"runners\":[\"xgboost\"],\"except\":[\"wine\"]}";
     struct ask_message ask;
 
     READ(ask_message_read, ask, text, true);
@@ -101,7 +101,7 @@ static void test_ask_round_trip(void **)
     ask_message_deinit(&ask);
 }
 
-/* Counts, waits, names and ids have limits; `runners` goes with the ask of all studies only. */
+/* Counts, waits, names and ids have limits; `runners` and `except` go with the ask of all studies only. */
 static void test_ask_refuses(void **)
 {
     static const struct refusal of_one[] = {
@@ -117,11 +117,13 @@ static void test_ask_refuses(void **)
         {"{\"worker\": \"a\\nb\"}", "worker", "\\x0a"},
         {"{\"worker\": 1}", "worker", "must be a string"},
         {"{\"runners\": [\"xgboost\"]}", "runners", "unknown key"},
+        {"{\"except\": [\"wine\"]}", "except", "unknown key"},
     };
     static const struct refusal of_all[] = {
         {"{\"runners\": []}", "runners", "left out it means any"},
         {"{\"runners\": [1]}", "runners", "names"},
         {"{\"runners\": \"xgboost\"}", "runners", "array"},
+        {"{\"except\": [null]}", "except", "0 to 1000 studies' names"},
     };
 
     ASSERT_REFUSES(ask_message_read, ask_message_deinit, struct ask_message, of_one, false);
@@ -382,12 +384,18 @@ static void test_tell_long_reason(void **)
 /* The answer to a tell goes through both codecs unchanged. */
 static void test_tell_reply(void **)
 {
-    static const char text[] = "{\"number\":7,\"state\":\"waiting\",\"best\":true}";
-    struct tell_reply_message reply;
+    static const char *const texts[] = {
+        "{\"number\":7,\"state\":\"waiting\",\"best\":true}",
+        "{\"number\":7,\"state\":\"fail\",\"best\":false,\"reason\":\"nan: it is NaN\"}"};
 
-    READ(tell_reply_message_read, reply, text);
-    assert_int_equal(reply.state, TRIAL_WAITING);
-    ASSERT_WRITES(tell_reply_message_write, reply, text);
+    for (size_t i = 0; i < 2; i++) {
+        struct tell_reply_message reply;
+
+        READ(tell_reply_message_read, reply, texts[i]);
+        assert_int_equal(reply.state, i ? TRIAL_FAIL : TRIAL_WAITING);
+        ASSERT_WRITES(tell_reply_message_write, reply, texts[i]);
+        tell_reply_message_deinit(&reply);
+    }
 }
 
 /* ---- enqueue ---- */

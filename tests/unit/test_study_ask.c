@@ -560,6 +560,30 @@ static void test_stop(void **state)
     assert_int_equal(under_way.n_offers, 1);
 }
 
+/* A study that is not wanted gives nothing to an ask of all, neither at once nor when something comes; when
+ * the others are over, so is the ask. */
+static void test_ask_except(void **state)
+{
+    struct world *world = *state;
+    struct study *good = world_create(world, "good", "\"max_trials\": 1");
+    struct study *misspelt = world_create(world, "misspelt", NULL);
+    struct test_ask asks[3];
+    struct test_offer offers[2];
+    world_start_ask_except(world, &asks[0], "w", "misspelt", 30);
+    world_run(world);
+    assert_string_equal(asks[0].offers[0].study, "good");
+    offers[0] = asks[0].offers[0];
+    world_start_ask_except(world, &asks[1], "w", "misspelt", 30);
+    world_start_ask_of_all(world, &asks[2], "other", NULL, 30);
+    world_run(world);
+    assert_string_equal(asks[2].offers[0].study, "misspelt");
+    offers[1] = asks[2].offers[0];
+    world_tell_state(world, misspelt, &offers[1], TRIAL_WAITING);
+    assert_false(asks[1].is_done);
+    world_tell(world, good, &offers[0], 1);
+    assert_string_equal(asks[1].state, "finished");
+}
+
 /* What is open again comes before what is enqueued, whenever somebody asks. */
 static void test_again_first(void **state)
 {
@@ -645,6 +669,7 @@ int main(void)
         T(test_slow_commit),
         T(test_store_away),
         T(test_ask_of_all),
+        T(test_ask_except),
         T(test_again_first),
         T(test_stopped_answers_all),
         T(test_repeat_renews),

@@ -274,10 +274,19 @@ static void test_values(void **state)
     world_run(world);
     assert_int_equal(call.problem, PROBLEM_INVALID);
     assert_string_equal(call.call.problem.field, "value");
-    assert_int_equal(world_tell(world, study, &offer, NAN), PROBLEM_NONE);
+    for (int i = 0; i < 2; i++) {
+        world_start_tell(world, &call, study, 0, offer.lease, TRIAL_COMPLETE, NAN);
+        world_run(world);
+        assert_int_equal(call.problem, PROBLEM_NONE);
+        assert_int_equal(call.call.state, TRIAL_FAIL);
+        assert_string_equal(call.call.reason, "nan: the objective's value is NaN");
+    }
     assert_int_equal(world_view(study, 0).state, TRIAL_FAIL);
     assert_string_equal(world_row(world, "s", 0)->failure, "nan");
-    assert_int_equal(world_tell(world, study, &offer, NAN), PROBLEM_NONE);
+    offer = world_ask(world, study);
+    world_start_tell(world, &call, study, 1, offer.lease, TRIAL_COMPLETE, 1);
+    world_run(world);
+    assert_null(call.call.reason);
 }
 
 /* A pruned trial's value is its last report's, unless that is NaN. */
