@@ -66,9 +66,10 @@ static bool needs_last_step(const struct store_trial *trial)
     return trial->state == TRIAL_PRUNED || trial->state == TRIAL_RUNNING;
 }
 
+/* One that waits to be handed out again has those of its earlier attempts. */
 static bool needs_points(const struct store_trial *trial)
 {
-    return trial->is_ours && trial->state == TRIAL_RUNNING;
+    return trial->is_ours && (trial->state == TRIAL_RUNNING || trial->state == TRIAL_WAITING);
 }
 
 static bool needs_params(const struct store_trial *trial)

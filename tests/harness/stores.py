@@ -17,6 +17,11 @@ class SqliteStore:
         self.url = f"sqlite:///{self.path}"
         self.optuna_url = self.url
 
+    def query(self, sql):
+        """Rows as lists of strings, as MariaDB's client gives them."""
+        with contextlib.closing(sqlite3.connect(self.path, timeout=30)) as connection:
+            return [["NULL" if field is None else str(field) for field in row] for row in connection.execute(sql)]
+
     @contextlib.contextmanager
     def session(self, *statements):
         """Another session in a transaction: what these statements lock stays locked until the block ends."""

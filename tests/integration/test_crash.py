@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: MIT
 """kill -9 under load: whatever was acknowledged is there afterwards, once."""
 
-import contextlib
 import http.client
-import sqlite3
 import threading
 import time
 
@@ -82,13 +80,6 @@ class Clients:
         assert not self.problems, self.problems
 
 
-def rows(store, sql):
-    if store.kind == "mysql":
-        return store.query(sql)
-    with contextlib.closing(sqlite3.connect(store.path)) as connection:
-        return [[str(field) for field in row] for row in connection.execute(sql)]
-
-
 def check(clients, studyd, store):
     """Every number once, dense, complete, with the value that was acknowledged; in the API and in the tables. A report is
     durable with its trial's tell: one that a killed studyd still held in memory may be missing, none may differ."""
@@ -102,9 +93,9 @@ def check(clients, studyd, store):
         index = int(clients.told[trial["number"]])
         assert trial["intermediate_values"].items() <= {"1": 1 + index, "2": 2 + index}.items()
     assert studyd.show("campaign")["state"] == "finished"
-    stored = rows(store, "SELECT number, value FROM trials JOIN trial_values USING (trial_id) ORDER BY number, value")
+    stored = store.query("SELECT number, value FROM trials JOIN trial_values USING (trial_id) ORDER BY number, value")
     assert [(int(number), float(value)) for number, value in stored] == sorted(clients.told.items())
-    assert rows(store, "SELECT COUNT(*) FROM trials WHERE state = 'COMPLETE'") == [[str(N_TRIALS)]]
+    assert store.query("SELECT COUNT(*) FROM trials WHERE state = 'COMPLETE'") == [[str(N_TRIALS)]]
 
 
 def test_nothing_acknowledged_is_lost_when_studyd_is_killed(studyd, store):
@@ -133,3 +124,20 @@ def test_nothing_acknowledged_is_lost_when_the_database_is_killed(mariadb, start
     studyd.start()
     clients.join()
     check(clients, studyd, store)
+
+
+def test_a_new_attempt_after_a_restart(studyd):
+    """What an attempt before the restart has reported is gone with the first report of the next one."""
+    studyd.create({**SPEC, "name": "s"})
+    trial = studyd.ask_one("s")
+    for step in (1, 2, 3):
+        studyd.report("s", 0, trial["lease"], step, step)
+    studyd.tell("s", 0, trial["lease"], state="waiting")
+    studyd.kill()
+    studyd.start()
+    again = studyd.ask_one("s")
+    assert (again["number"], again["attempt"]) == (0, 2)
+    studyd.report("s", 0, again["lease"], 1, 0.5)
+    studyd.tell("s", 0, again["lease"], state="pruned")
+    told = studyd.trial("s", 0)
+    assert (told["value"], told["intermediate_values"]) == (0.5, {"1": 0.5})
