@@ -435,42 +435,45 @@ static void wait_at(struct ask *ask, struct gate *gate)
         timer_set(&ask->studies->timers, &ask->timer, ask->until_ms > limit_ms ? ask->until_ms : limit_ms);
 }
 
-/* The trials that this request has brought and still holds, from their rows. */
-static void add_offers_again(struct ask *ask, struct study *study, uint32_t index)
+/* The trials that this request has brought and still holds, from their rows. Where it is not known yet
+ * whether it goes on holding one, that one's gate: what is found there when it opens is the answer. */
+static struct gate *add_offers_again(struct ask *ask, struct study *study, uint32_t index)
 {
     const struct request *request = &study->requests.items[index];
     size_t n_most = ask->n_offers + request->n_numbers + (size_t)ask->count;
     ask->offers = memory_resize(ask->offers, n_most, sizeof *ask->offers);
     for (uint32_t i = 0; i < request->n_numbers; i++) {
         struct trial *trial = trials_get(&study->trials, request->numbers[i]);
-        if (!trial || trial->ask_request != index || trial->state == TRIAL_WAITING ||
-            trial_is_reserved(trial))
+        if (!trial || trial->ask_request != index || trial->state == TRIAL_WAITING)
             continue;
+        if (trial_is_reserved(trial))
+            return &trial->open->gate;
         if (trial->stage == STAGE_HELD || trial->stage == STAGE_LAPSED)
             lease_renew(study, trial);
         add_offer(ask, study, trial);
     }
+    return NULL;
 }
 
-/* Is it answered now, or does it wait for the first with its id? Else the trials that the request has brought
- * here, if any, are among the ask's offers. */
+/* Is it answered now, or does it wait for the first with its id, or for what becomes of a trial of that one?
+ * Else the trials that the request has brought here, if any, are among the ask's offers. */
 static bool is_known(struct ask *ask, struct study *study, struct requests *requests)
 {
     uint32_t index = requests_find(requests, ask->key);
     if (!index)
         return false;
+    struct gate *gate = requests->items[index].gate;
     if (!requests_has_body(requests, index, ask->key)) {
         problem_set(&ask->call->problem, PROBLEM_REQUEST_ID_REUSED, "request_id",
                     "this request_id was used with another body; give each new request an id of its own");
         ask_answer(ask);
-    } else if (requests->items[index].gate) {
-        wait_at(ask, requests->items[index].gate);
-    } else {
-        if (study)
-            add_offers_again(ask, study, index);
-        return false;
+        return true;
     }
-    return true;
+    if (!gate && study)
+        gate = add_offers_again(ask, study, index);
+    if (gate)
+        wait_at(ask, gate);
+    return gate != NULL;
 }
 
 /* Has this request brought trials that it still holds, or is it under way? An ask of all studies may have

@@ -227,6 +227,41 @@ static void test_request_id(void **state)
     assert_int_equal(second.offers[0].number, 2);
 }
 
+/* A repeated ask that comes while its trial is being told is given that trial, and no other; where it is
+ * handed back it is this request's no longer. */
+static void test_request_while_told(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", NULL);
+    struct test_ask first, again;
+    struct test_call call;
+    world_start_ask(world, &first, study, "w", 1, 0, "id");
+    world_run(world);
+    world->is_held = true;
+    world_start_tell(world, &call, study, 0, first.offers[0].lease, TRIAL_COMPLETE, 1);
+    world_start_ask(world, &again, study, "w", 1, 0, "id");
+    world_run(world);
+    assert_false(again.is_done);
+    world->is_held = false;
+    world_run(world);
+    assert_int_equal(again.n_offers, 1);
+    assert_int_equal(again.offers[0].number, 0);
+    assert_string_equal(again.offers[0].lease, first.offers[0].lease);
+    assert_int_equal(world_rows(world, "s")->n_trials, 1);
+
+    world_start_ask(world, &first, study, "w", 1, 0, "id-2");
+    world_run(world);
+    world->is_held = true;
+    world_start_tell(world, &call, study, 1, first.offers[0].lease, TRIAL_WAITING, 0);
+    world_start_ask(world, &again, study, "w", 1, 0, "id-2");
+    world_run(world);
+    world->is_held = false;
+    world_run(world);
+    assert_int_equal(again.n_offers, 1);
+    assert_int_equal(again.offers[0].number, 1);
+    assert_int_equal(again.offers[0].attempt, 2);
+}
+
 /* A request that brought nothing leaves nothing behind: the same id works later. */
 static void test_request_without_trial(void **state)
 {
@@ -661,6 +696,7 @@ int main(void)
         T(test_order_of_supply),
         T(test_states),
         T(test_request_id),
+        T(test_request_while_told),
         T(test_request_without_trial),
         T(test_strangers),
         T(test_stranger_takes_number),
