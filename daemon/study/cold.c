@@ -6,6 +6,12 @@
 #include "daemon/study/state.h"
 #include "proto/memory.h"
 
+/* A trial when its read began. */
+struct beginning {
+    enum trial_state state;
+    int64_t seq;
+};
+
 /* A call for whole trials. */
 struct cold_read {
     struct answer answer;
@@ -14,6 +20,7 @@ struct cold_read {
     struct study *study;
     int64_t *numbers;              /* owned */
     int64_t *trial_ids;            /* owned */
+    struct beginning *beginnings;  /* owned */
     struct trial_view *views;      /* owned */
     struct store_cold_trial *cold; /* owned; what it points to is the store's, or an open trial's */
 };
@@ -22,6 +29,7 @@ static void cold_read_free(struct cold_read *cold_read)
 {
     free(cold_read->numbers);
     free(cold_read->trial_ids);
+    free(cold_read->beginnings);
     free(cold_read->views);
     free(cold_read->cold);
     free(cold_read);
@@ -48,6 +56,20 @@ static void put_reports(const struct study *study, int64_t number, struct store_
     }
 }
 
+/* One that ended meanwhile may have been read before that, without what it was told with. It is shown as it
+ * was when the read began; that it ended is a change of its own, with a later seq. */
+static void hide_end(const struct beginning *beginning, struct trial_view *view)
+{
+    if (view->state == TRIAL_RUNNING || view->state == TRIAL_WAITING || view->state == beginning->state)
+        return;
+    view->state = beginning->state;
+    view->seq = beginning->seq;
+    view->n_values = 0;
+    view->values = NULL;
+    view->complete_us = 0;
+    view->finished_seq = 0;
+}
+
 static void put_trials(struct cold_read *cold_read)
 {
     const struct study *study = cold_read->study;
@@ -57,6 +79,7 @@ static void put_trials(struct cold_read *cold_read)
         struct trial_view *view = &cold_read->views[call->n_trials];
         if (cold->trial_id == 0 || study_get_trial(study, cold_read->numbers[i], view) < 0)
             continue;
+        hide_end(&cold_read->beginnings[i], view);
         cold_read->cold[call->n_trials] = *cold;
         put_reports(study, view->number, &cold_read->cold[call->n_trials++]);
     }
@@ -86,8 +109,10 @@ static void put_ids(struct cold_read *cold_read, size_t n, const int64_t *number
     struct store_read *read = &cold_read->read;
     for (size_t i = 0; i < n; i++) {
         const struct trial *trial = trials_get(&cold_read->study->trials, numbers[i]);
-        if (!trial)
+        struct trial_view view;
+        if (!trial || study_get_trial(cold_read->study, numbers[i], &view) < 0)
             continue;
+        cold_read->beginnings[read->n_trials] = (struct beginning){view.state, view.seq};
         cold_read->numbers[read->n_trials] = numbers[i];
         cold_read->trial_ids[read->n_trials++] = trial->trial_id;
     }
@@ -106,6 +131,7 @@ void study_read_trials(struct studies *studies, struct study *study, size_t n, c
     cold_read->study = study;
     cold_read->numbers = memory_array(n + 1, sizeof *cold_read->numbers);
     cold_read->trial_ids = memory_array(n + 1, sizeof *cold_read->trial_ids);
+    cold_read->beginnings = memory_array(n + 1, sizeof *cold_read->beginnings);
     cold_read->views = memory_array(n + 1, sizeof *cold_read->views);
     cold_read->cold = memory_array(n + 1, sizeof *cold_read->cold);
     call->own = cold_read;

@@ -413,7 +413,9 @@ static void test_changed(void **state)
 struct read_result {
     bool is_done;
     enum problem_type problem;
-    size_t n_trials, n_points;
+    size_t n_trials, n_points, n_values;
+    enum trial_state state; /* of the last one */
+    int64_t seq;
     char reason[64];
 };
 
@@ -425,6 +427,9 @@ static void read_done(struct trials_call *call)
     result->n_trials = call->n_trials;
     for (size_t i = 0; i < call->n_trials; i++) {
         result->n_points += call->cold[i].n_points;
+        result->n_values += call->views[i].n_values;
+        result->state = call->views[i].state;
+        result->seq = call->views[i].seq;
         if (call->cold[i].reason)
             snprintf(result->reason, sizeof result->reason, "%s", call->cold[i].reason);
     }
@@ -456,6 +461,35 @@ static void test_read(void **state)
     study_read_trials(world->studies, study, 3, numbers, &call);
     world_run(world);
     assert_int_equal(result.problem, PROBLEM_STORE_AWAY);
+}
+
+/* A trial that ends while it is read may have been read before its end: it is shown as it was, as a whole. */
+static void test_read_while_told(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", NULL);
+    struct test_offer offer = world_ask(world, study);
+    int64_t seq = world_view(study, 0).seq;
+    struct test_call tell;
+    struct read_result result = {0};
+    struct trials_call call = {.done = read_done, .user = &result};
+    world->is_held = true;
+    study_read_trials(world->studies, study, 1, (const int64_t[]){0}, &call);
+    world_start_tell(world, &tell, study, 0, offer.lease, TRIAL_COMPLETE, 1);
+    world_settle_first(world, STORE_DONE);
+    world->is_held = false;
+    world_run(world);
+    assert_true(tell.is_done && result.is_done);
+    assert_int_equal(result.state, TRIAL_RUNNING);
+    assert_int_equal(result.n_values, 0);
+    assert_int_equal(result.seq, seq);
+    result = (struct read_result){0};
+    call = (struct trials_call){.done = read_done, .user = &result};
+    study_read_trials(world->studies, study, 1, (const int64_t[]){0}, &call);
+    world_run(world);
+    assert_int_equal(result.state, TRIAL_COMPLETE);
+    assert_int_equal(result.n_values, 1);
+    assert_true(result.seq > seq);
 }
 
 /* An idle daemon asks to be woken for nothing. */
@@ -490,6 +524,7 @@ int main(void)
         T(test_enqueue_behind_asks),
         T(test_changed),
         T(test_read),
+        T(test_read_while_told),
         T(test_idle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
