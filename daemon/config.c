@@ -55,6 +55,8 @@ static const struct option_row rows[] = {
      .is_reloadable = true, .help = "the least that is logged"},
     {"new_token", "ROLE", OPTION_TEXT, AT(new_token), .is_command_line_only = true,
      .help = "print a new token for reader, worker or admin, add its hash to the token file, and end"},
+    {"for_studies", "LIST", OPTION_TEXT, AT(for_studies), .is_command_line_only = true,
+     .help = "hold the new token to these studies, as wine,exp-*: names, or how names begin and a *"},
     {"check_config", NULL, OPTION_BOOL, AT(check_config), .is_command_line_only = true,
      .help = "say whether the settings are valid, and end"},
     {"sample_config", NULL, OPTION_BOOL, AT(sample_config), .is_command_line_only = true,
@@ -168,6 +170,8 @@ int config_read(struct config *config, int argc, char **argv, struct problem *pr
         return problem_set(problem, PROBLEM_INVALID, "", "%s", error);
     if (config->help || config->version || config->sample_config)
         return 0;
+    if (config->for_studies && !config->new_token)
+        return problem_set(problem, PROBLEM_INVALID, "for_studies", "--for-studies needs --new-token ROLE");
     if (config->new_token && !config->token_file)
         return problem_set(problem, PROBLEM_INVALID, "token_file",
                            "--new-token needs --token-file FILE, to add its hash to");

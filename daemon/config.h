@@ -21,7 +21,8 @@ struct config {
     int64_t request_timeout_s;
     int log_level; /* enum log_level */
 
-    char *new_token; /* or NULL: a role */
+    char *new_token;   /* or NULL: a role */
+    char *for_studies; /* or NULL: that it is for all */
     bool check_config, sample_config, help, version;
 
     char *password; /* of the database, from password_file or systemd's credential; or NULL */

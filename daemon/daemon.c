@@ -271,7 +271,7 @@ static int load_auth(const struct config *config, struct auth **auth, struct pro
 /* What requests are judged by, from the settings as they are now. */
 static void use_settings(struct daemon *daemon, struct auth *auth)
 {
-    auth_free(daemon->auth);
+    auth_unref(daemon->auth);
     daemon->auth = auth;
     daemon->http.auth = auth;
     daemon->http.hosts = daemon->config->hosts;
@@ -292,7 +292,7 @@ static int reload(struct daemon *daemon, struct buffer *restart, struct problem 
         use_settings(daemon, auth);
         result = 0;
     } else {
-        auth_free(auth);
+        auth_unref(auth);
     }
     config_deinit(&fresh);
     return result;
@@ -436,7 +436,7 @@ enum exit_code daemon_run(struct config *config, int argc, char **argv)
     uv_run(&daemon.loop, UV_RUN_DEFAULT);
     require(daemon.stage == STAGE_ENDED);
     studies_free(daemon.studies);
-    auth_free(daemon.auth);
+    auth_unref(daemon.auth);
     traffic_free(daemon.http.traffic);
     require(uv_loop_close(&daemon.loop) == 0);
     return daemon.exit_code;

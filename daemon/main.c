@@ -32,7 +32,7 @@ static enum exit_code new_token(const struct config *config, struct problem *pro
 {
     char token[AUTH_TOKEN_SIZE];
 
-    if (auth_add_token(config->token_file, config->new_token, token, problem))
+    if (auth_add_token(config->token_file, config->new_token, config->for_studies, token, problem))
         return refuse(problem);
     puts(token);
     fprintf(stderr, "studyd: this %s token is shown only now; a running studyd takes it in on SIGHUP\n",
@@ -44,7 +44,7 @@ static enum exit_code check_config(const struct config *config, struct problem *
 {
     struct auth *auth = config->token_file ? auth_load(config->token_file, problem) : NULL;
 
-    auth_free(auth);
+    auth_unref(auth);
     if ((config->token_file && !auth) || store_check_url(config->store, problem))
         return refuse(problem);
     puts("studyd: the settings are valid");

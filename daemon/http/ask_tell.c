@@ -71,6 +71,7 @@ static void ask(struct request *request, struct study *study)
 
         call->done = ask_done;
         call->is_gone = ask_is_gone;
+        call->filter = request_filter(request);
         call->user = request;
         hash_body(request, hash);
         study_ask(request->context->studies, study, &message, hash, call);

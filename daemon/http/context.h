@@ -14,7 +14,7 @@ struct traffic;
 struct http_context {
     struct studies *studies;
     const char *store_name;    /* for the status page; without a password */
-    const struct auth *auth;   /* NULL: there are no tokens, everybody is admin */
+    struct auth *auth;         /* NULL: there are no tokens, everybody is admin */
     struct option_list hosts;  /* borrowed: names in Host headers that are ours, besides loopback */
     struct option_list listen; /* borrowed: addresses that are ours, as configured */
     struct traffic *traffic;   /* borrowed */

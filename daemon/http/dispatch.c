@@ -27,9 +27,11 @@ static int find_route(struct request *request, struct problem *problem)
 
 static int check_role(struct request *request, struct problem *problem)
 {
-    enum role needed = request->route->role;
-    enum role role = auth_role(request->context->auth, request_header(request, "Authorization"));
+    enum role needed = request->route->role, role;
 
+    request->auth = auth_ref(request->context->auth);
+    request->access = auth_access(request->auth, request_header(request, "Authorization"));
+    role = request->access.role;
     if (role >= needed)
         return 0;
     if (role == ROLE_NONE)

@@ -4,6 +4,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -77,8 +78,8 @@ static void put_readiness(const struct http_context *context, struct buffer *out
     exposition_single(out, "studyd_ready", "gauge",
                       "1: takes changes; 0: starts, stands by, stops, or its database is away (as /readyz).",
                       type == PROBLEM_NONE && context->not_ready.type == PROBLEM_NONE);
-    exposition_single(out, "studyd_standby", "gauge", "1: waits, because another studyd owns the database.",
-                      type == PROBLEM_STANDBY);
+    exposition_single(out, "studyd_standby", "gauge",
+                      "1: waits, because the database is owned by a second studyd.", type == PROBLEM_STANDBY);
 }
 
 /* ---- requests ---- */
@@ -152,13 +153,29 @@ static void put_sampler(const struct http_context *context, struct buffer *out)
     exposition_histogram(out, "studyd_sampler_seconds", NULL, 0, context->sampler_runs);
 }
 
-/* ---- studies ---- */
+/* ---- studies: those that the token may know of ---- */
 
-static void put_states(const struct studies *studies, struct buffer *out)
+struct seen {
+    size_t n;
+    const struct study **studies; /* owned */
+};
+
+static struct seen find_seen(const struct request *request)
+{
+    const struct studies *all = request->context->studies;
+    struct seen seen = {.studies = memory_array(studies_count(all), sizeof seen.studies[0])};
+
+    for (size_t i = 0; i < studies_count(all); i++)
+        if (request_sees(request, study_name(studies_get(all, i))))
+            seen.studies[seen.n++] = studies_get(all, i);
+    return seen;
+}
+
+static void put_states(const struct seen *seen, struct buffer *out)
 {
     exposition_begin(out, "studyd_study_state", "gauge", "1 for the state that the study is in.");
-    for (size_t i = 0; i < studies_count(studies); i++) {
-        const struct study *study = studies_get(studies, i);
+    for (size_t i = 0; i < seen->n; i++) {
+        const struct study *study = seen->studies[i];
         const struct metric_label labels[] = {{"study", study_name(study)},
                                               {"state", study_state_names[study_state(study)]}};
 
@@ -166,12 +183,12 @@ static void put_states(const struct studies *studies, struct buffer *out)
     }
 }
 
-static void put_counts(const struct studies *studies, struct buffer *out)
+static void put_counts(const struct seen *seen, struct buffer *out)
 {
     exposition_begin(out, "studyd_study_trials", "gauge",
                      "Trials in each state; one whose lease has lapsed counts as running.");
-    for (size_t i = 0; i < studies_count(studies); i++) {
-        const struct study *study = studies_get(studies, i);
+    for (size_t i = 0; i < seen->n; i++) {
+        const struct study *study = seen->studies[i];
 
         for (int state = 0; trial_state_names[state]; state++) {
             const struct metric_label labels[] = {{"study", study_name(study)},
@@ -182,23 +199,23 @@ static void put_counts(const struct studies *studies, struct buffer *out)
     }
 }
 
-static void put_waiting(const struct studies *studies, struct buffer *out)
+static void put_waiting(const struct seen *seen, struct buffer *out)
 {
     exposition_begin(out, "studyd_study_waiting_asks", "gauge", "Asks of the study that wait for a trial.");
-    for (size_t i = 0; i < studies_count(studies); i++) {
-        const struct study *study = studies_get(studies, i);
-        const struct metric_label label = {"study", study_name(study)};
+    for (size_t i = 0; i < seen->n; i++) {
+        const struct metric_label label = {"study", study_name(seen->studies[i])};
 
-        exposition_sample(out, "studyd_study_waiting_asks", &label, 1, (double)study_n_waiting_asks(study));
+        exposition_sample(out, "studyd_study_waiting_asks", &label, 1,
+                          (double)study_n_waiting_asks(seen->studies[i]));
     }
 }
 
-static void put_best(const struct studies *studies, struct buffer *out)
+static void put_best(const struct seen *seen, struct buffer *out)
 {
     exposition_begin(out, "studyd_study_best_value", "gauge",
                      "The best trial's value; studies with several directions have none.");
-    for (size_t i = 0; i < studies_count(studies); i++) {
-        const struct study *study = studies_get(studies, i);
+    for (size_t i = 0; i < seen->n; i++) {
+        const struct study *study = seen->studies[i];
         const struct metric_label label = {"study", study_name(study)};
         struct trial_view view;
         int64_t number;
@@ -209,14 +226,24 @@ static void put_best(const struct studies *studies, struct buffer *out)
     }
 }
 
-static void put_studies(const struct studies *studies, struct buffer *out)
+static void put_workers(const struct request *request, struct buffer *out)
 {
-    exposition_single(out, "studyd_workers", "gauge", "Workers that were seen in the last hour.",
-                      (double)studies_workers(studies, 0, NULL));
-    put_states(studies, out);
-    put_counts(studies, out);
-    put_waiting(studies, out);
-    put_best(studies, out);
+    size_t n;
+    MEMORY_AUTO struct worker_view *workers = request_workers(request, &n);
+
+    exposition_single(out, "studyd_workers", "gauge", "Workers that were seen in the last hour.", (double)n);
+}
+
+static void put_studies(const struct request *request, struct buffer *out)
+{
+    struct seen seen = find_seen(request);
+
+    put_workers(request, out);
+    put_states(&seen, out);
+    put_counts(&seen, out);
+    put_waiting(&seen, out);
+    put_best(&seen, out);
+    free(seen.studies);
 }
 
 void handle_metrics(struct request *request)
@@ -231,6 +258,6 @@ void handle_metrics(struct request *request)
     put_store(context, out);
     put_sampler(context, out);
     if (context->unavailable.type == PROBLEM_NONE) /* else they may be being loaded */
-        put_studies(context->studies, out);
+        put_studies(request, out);
     request_answer(request, 200, EXPOSITION_CONTENT_TYPE);
 }

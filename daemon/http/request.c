@@ -89,10 +89,40 @@ int request_read_bool(const struct request *request, const char *name, bool *val
                        text);
 }
 
+bool request_sees(const struct request *request, const char *study)
+{
+    return !request->access.scope || scope_has(request->access.scope, study);
+}
+
+static bool filter_cb(const void *user, const char *study)
+{
+    return request_sees(user, study);
+}
+
+struct study_filter request_filter(const struct request *request)
+{
+    return (struct study_filter){.passes = filter_cb, .user = request};
+}
+
+struct worker_view *request_workers(const struct request *request, size_t *n)
+{
+    const struct studies *studies = request->context->studies;
+    const struct study_filter filter = request_filter(request);
+
+    if (request->access.scope)
+        return studies_workers_of(studies, &filter, n);
+    *n = studies_workers(studies, 0, NULL);
+
+    struct worker_view *workers = memory_array(*n, sizeof workers[0]);
+
+    studies_workers(studies, *n, workers);
+    return workers;
+}
+
 struct study *request_study(struct request *request)
 {
     const char *name = request->arguments[0];
-    struct study *study = studies_find(request->context->studies, name);
+    struct study *study = request_sees(request, name) ? studies_find(request->context->studies, name) : NULL;
     struct problem problem = {};
 
     if (study && strcmp(request->method, "GET") == 0)

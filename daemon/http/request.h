@@ -36,6 +36,7 @@ struct request {
     const struct http_context *context;
     struct uri uri;
     const char *arguments[REQUEST_MAX_ARGUMENTS]; /* the path's {…}, decoded; inside `uri` */
+    struct access access;                         /* what its token may */
     struct buffer body;                           /* this and `json` only until the handler returns */
     json_t *json;                                 /* the body; NULL where the route takes none */
     /* For handlers to write the answer's content into. */
@@ -46,6 +47,7 @@ struct request {
     struct MHD_Connection *connection;
     char *raw_uri, *method;    /* owned */
     const struct route *route; /* NULL where there is none */
+    struct auth *auth;         /* held, for `access`; or NULL */
     enum request_phase phase;
     struct problem problem; /* found before the handler was called; the body is then thrown away */
     size_t n_dropped;       /* bytes of the body that were thrown away */
@@ -82,7 +84,13 @@ const char *request_parameter(const struct request *request, const char *name);
 /* "true" or "false"; absent is false. 0, or -1 with `problem`. */
 [[nodiscard]] int request_read_bool(const struct request *request, const char *name, bool *value,
                                     struct problem *problem);
-/* The study that the path names; NULL where there is none, and then that is answered. */
+/* May it know of this study? */
+bool request_sees(const struct request *request, const char *study);
+/* The same for all studies; while the request lives. */
+struct study_filter request_filter(const struct request *request);
+/* The workers that it may know of; an array for the caller to free. */
+struct worker_view *request_workers(const struct request *request, size_t *n);
+/* The study that the path names; NULL where there is none that it may know of, and then that is answered. */
 struct study *request_study(struct request *request);
 /* The same with the trial's number. */
 struct study *request_study_and_trial(struct request *request, int64_t *number);

@@ -227,6 +227,7 @@ static enum MHD_Result handle_cb(void *cls, struct MHD_Connection *, const char 
 static void request_free(struct request *request)
 {
     request_take_back(request);
+    auth_unref(request->auth);
     uri_deinit(&request->uri);
     buffer_deinit(&request->answer);
     free(request->raw_uri);

@@ -100,20 +100,25 @@ static void put_table(const struct text_table *table, const char *route, struct 
                       TEXT_TABLE_MAX_WIDTH, route);
 }
 
-void status_put_studies(const struct studies *studies, int64_t now_us, struct buffer *out)
+static void put_studies(const struct request *request, int64_t now_us, struct buffer *out)
 {
     static const char *const titles[] = {"STUDY",  "STATE", "DONE", "RUNNING",  "WAITING",
                                          "FAILED", "BEST",  "RATE", "FIRST ASK"};
     TEXT_TABLE_AUTO struct text_table table = {.n_columns = 9, .right = 0x1fc};
+    const struct studies *studies = request->context->studies;
+    size_t n = 0;
 
-    if (studies_count(studies) == 0) {
-        buffer_append_text(out, "no studies yet; POST /v1/studies creates one\n");
-        return;
-    }
     add_head(&table, titles);
-    for (size_t i = 0; i < studies_count(studies); i++)
+    for (size_t i = 0; i < studies_count(studies); i++) {
+        if (!request_sees(request, study_name(studies_get(studies, i))))
+            continue;
         add_study(studies_get(studies, i), now_us, &table);
-    put_table(&table, "GET /v1/studies", out);
+        n++;
+    }
+    if (n == 0)
+        buffer_append_text(out, "no studies yet; POST /v1/studies creates one\n");
+    else
+        put_table(&table, "GET /v1/studies", out);
 }
 
 /* ---- workers ---- */
@@ -131,18 +136,17 @@ static void add_worker(const struct worker_view *worker, int64_t now_us, struct 
     text_table_add(table, "%s", age);
 }
 
-void status_put_workers(const struct studies *studies, int64_t now_us, struct buffer *out)
+static void put_workers(const struct request *request, int64_t now_us, struct buffer *out)
 {
     static const char *const titles[] = {"WORKER", "RUNNING", "COMPLETE", "PRUNED", "FAILED", "LAST SEEN"};
     TEXT_TABLE_AUTO struct text_table table = {.n_columns = 6, .right = 0x3e};
-    size_t n = studies_workers(studies, 0, NULL);
-    MEMORY_AUTO struct worker_view *workers = memory_array(n, sizeof workers[0]);
+    size_t n;
+    MEMORY_AUTO struct worker_view *workers = request_workers(request, &n);
 
     if (n == 0) {
         buffer_append_text(out, "no worker in the last hour\n");
         return;
     }
-    studies_workers(studies, n, workers);
     add_head(&table, titles);
     for (size_t i = 0; i < n; i++)
         add_worker(&workers[i], now_us, &table);
@@ -165,9 +169,9 @@ void handle_status_page(struct request *request)
     if (context->not_ready.type)
         buffer_printf(&request->answer, "NOT READY: %s\n", context->not_ready.detail);
     buffer_append_char(&request->answer, '\n');
-    status_put_studies(context->studies, now_us, &request->answer);
+    put_studies(request, now_us, &request->answer);
     buffer_append_char(&request->answer, '\n');
-    status_put_workers(context->studies, now_us, &request->answer);
+    put_workers(request, now_us, &request->answer);
     request_add_header(request, "Vary", "Accept");
     request_answer(request, 200, "text/plain; charset=utf-8");
 }

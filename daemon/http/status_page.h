@@ -6,9 +6,6 @@
 
 void handle_status_page(struct request *request);
 
-/* The pieces, at a given time. */
-void status_put_studies(const struct studies *studies, int64_t now_us, struct buffer *out);
-void status_put_workers(const struct studies *studies, int64_t now_us, struct buffer *out);
 /* "8 s", "12 min", "3 h", "5 d"; "" for a time that is not known (0). */
 #define STATUS_TIME_SIZE 24
 void status_format_age(int64_t since_us, int64_t now_us, char text[STATUS_TIME_SIZE]);

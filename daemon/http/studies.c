@@ -57,17 +57,28 @@ static uint64_t draw_seed(void)
     return seed >> 11;
 }
 
+static int check_name(const struct request *request, const struct spec *spec, struct problem *problem)
+{
+    if (request_sees(request, spec->name))
+        return 0;
+    return problem_set(problem, PROBLEM_FORBIDDEN, "name",
+                       "the token is held to the studies %.300s, and \"%.255s\" is none of them",
+                       scope_text(request->access.scope), spec->name);
+}
+
 void handle_create_study(struct request *request)
 {
     struct problem problem = {};
     bool exist_ok;
-    struct spec *spec;
+    struct spec *spec = NULL;
 
     if (request_read_bool(request, "exist_ok", &exist_ok, &problem) ||
-        !(spec = spec_read(request->json, draw_seed(), &problem)))
+        !(spec = spec_read(request->json, draw_seed(), &problem)) || check_name(request, spec, &problem)) {
+        spec_free(spec);
         request_refuse(request, &problem);
-    else
+    } else {
         studies_create(request->context->studies, spec, exist_ok, call_new(request, create_done));
+    }
 }
 
 /* ---- list, show ---- */
@@ -83,7 +94,8 @@ void handle_list_studies(struct request *request)
     json_put_key(&writer, "studies");
     json_begin_array(&writer);
     for (size_t i = 0; i < studies_count(studies); i++)
-        study_put_summary(studies_get(studies, i), &writer);
+        if (request_sees(request, study_name(studies_get(studies, i))))
+            study_put_summary(studies_get(studies, i), &writer);
     json_end_array(&writer);
     json_end_object(&writer);
     request_answer_json(request, 200);

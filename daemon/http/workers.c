@@ -19,12 +19,10 @@ static void put_worker(const struct worker_view *worker, struct json_writer *wri
 
 void handle_list_workers(struct request *request)
 {
-    const struct studies *studies = request->context->studies;
-    size_t n = studies_workers(studies, 0, NULL);
-    MEMORY_AUTO struct worker_view *workers = memory_array(n, sizeof workers[0]);
     struct json_writer writer;
+    size_t n;
+    MEMORY_AUTO struct worker_view *workers = request_workers(request, &n);
 
-    studies_workers(studies, n, workers);
     json_writer_init(&writer, &request->answer);
     json_begin_object(&writer);
     json_put_key(&writer, "workers");

@@ -80,6 +80,13 @@ static void leave_list(struct ask *ask)
     ask->is_waiting = false;
 }
 
+/* May it know of this study? */
+static bool sees(const struct ask *ask, const struct study *study)
+{
+    const struct study_filter *filter = &ask->call->filter;
+    return !filter->passes || filter->passes(filter->user, study->name);
+}
+
 static bool has_name(const json_t *names, const char *name)
 {
     size_t i;
@@ -99,7 +106,7 @@ static bool has_runner(const struct ask *ask, const struct study *study)
 
 static bool fits(const struct ask *ask, const struct study *study)
 {
-    return has_runner(ask, study) && !has_name(ask->except, study->name);
+    return sees(ask, study) && has_runner(ask, study) && !has_name(ask->except, study->name);
 }
 
 static struct ask *first_of_all(const struct study *study)
@@ -484,7 +491,8 @@ static bool is_repeated(struct ask *ask)
     drop_offers(ask); /* of an earlier look */
     bool is_answered = is_known(ask, ask->study, ask->study ? &ask->study->requests : &studies->requests);
     for (size_t i = 0; !ask->study && !is_answered && i < studies->n_studies; i++)
-        is_answered = is_known(ask, studies->by_name[i], &studies->by_name[i]->requests);
+        if (sees(ask, studies->by_name[i]))
+            is_answered = is_known(ask, studies->by_name[i], &studies->by_name[i]->requests);
     if (!is_answered && ask->n_offers)
         ask_answer_offers(ask);
     return is_answered || ask->n_offers;

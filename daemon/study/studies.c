@@ -138,6 +138,49 @@ size_t studies_workers(const struct studies *studies, size_t limit, struct worke
     return workers_list(&studies->workers, studies_wall_us(studies), limit, workers);
 }
 
+/* Those of one study's open trials, one behind the other. */
+static size_t add_holders(const struct study *study, struct worker_view *views)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < study->n_open; i++) {
+        const struct trial *trial = study->open[i];
+        if (trial->worker && trial->state == TRIAL_RUNNING)
+            views[n++] = (struct worker_view){
+                .name = trial->worker->name, .last_seen_us = trial->worker->last_seen_us, .n_running = 1};
+    }
+    return n;
+}
+
+/* Of the same worker one is left. Returns how many there are then. */
+static size_t merge_holders(struct worker_view *views, size_t n)
+{
+    size_t n_merged = 0;
+    worker_view_sort(views, n);
+    for (size_t i = 0; i < n; i++) {
+        if (n_merged && strcmp(views[n_merged - 1].name, views[i].name) == 0)
+            views[n_merged - 1].n_running++;
+        else
+            views[n_merged++] = views[i];
+    }
+    return n_merged;
+}
+
+struct worker_view *studies_workers_of(const struct studies *studies, const struct study_filter *filter,
+                                       size_t *n)
+{
+    struct worker_view *views = NULL;
+    size_t n_all = 0;
+    for (size_t i = 0; i < studies->n_studies; i++) {
+        const struct study *study = studies->by_name[i];
+        if (!filter->passes(filter->user, study->name))
+            continue;
+        views = memory_resize(views, n_all + study->n_open + 1, sizeof *views);
+        n_all += add_holders(study, &views[n_all]);
+    }
+    *n = n_all ? merge_holders(views, n_all) : 0;
+    return views;
+}
+
 size_t studies_open_calls(const struct studies *studies)
 {
     return studies->n_open_calls;

@@ -125,6 +125,12 @@ size_t study_list_changed(const struct study *study, int64_t since, unsigned sta
  * several directions. Returns how many there are; writes at most `limit`. */
 size_t study_best(const struct study *study, size_t limit, int64_t *numbers);
 
+/* Those studies that somebody may know of. */
+struct study_filter {
+    bool (*passes)(const void *user, const char *study); /* NULL: all */
+    const void *user;
+};
+
 struct worker_view {
     const char *name;
     int64_t last_seen_us;                 /* its last ask, report, heartbeat or tell */
@@ -133,6 +139,10 @@ struct worker_view {
 };
 /* Workers seen in the last hour, by name; returns how many there are, writes at most `limit`. */
 size_t studies_workers(const struct studies *studies, size_t limit, struct worker_view *workers);
+/* The workers that hold trials of these studies now, by name, with those trials alone: what they told is
+ * counted over all studies, and left out here. An array for the caller to free. */
+struct worker_view *studies_workers_of(const struct studies *studies, const struct study_filter *filter,
+                                       size_t *n);
 
 /* ---- changing ---- */
 
@@ -178,6 +188,7 @@ struct ask_call {
     void (*done)(struct ask_call *call);
     /* Has the client gone? Asked right before a trial is given to a call that waited. */
     bool (*is_gone)(struct ask_call *call);
+    struct study_filter filter; /* an ask of all studies: only of these */
     void *user;
     struct problem problem;
     const char *state; /* "running", "waiting", "paused", "stopped", "finished" */

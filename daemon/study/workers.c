@@ -97,6 +97,11 @@ static int compare_names(const void *a, const void *b)
     return strcmp(left->name, right->name);
 }
 
+void worker_view_sort(struct worker_view *views, size_t n)
+{
+    qsort(views, n, sizeof *views, compare_names);
+}
+
 static struct worker_view view_of(const struct worker *worker)
 {
     return (struct worker_view){worker->name,
@@ -117,7 +122,7 @@ size_t workers_list(const struct workers *workers, int64_t now_us, size_t limit,
                 all[n++] = view_of(worker);
         }
     }
-    qsort(all, n, sizeof *all, compare_names);
+    worker_view_sort(all, n);
     if (views)
         memcpy(views, all, (n < limit ? n : limit) * sizeof *all);
     return n;

@@ -34,5 +34,6 @@ struct worker *workers_get(struct workers *workers, const char *name, int64_t no
 void worker_see(struct worker *worker, int64_t now_us); /* NULL is fine */
 /* The trial's worker becomes this one (NULL: nobody). */
 void worker_take(struct trial *trial, struct worker *worker);
+void worker_view_sort(struct worker_view *views, size_t n); /* by name */
 /* See studies_workers(). */
 size_t workers_list(const struct workers *workers, int64_t now_us, size_t limit, struct worker_view *views);

@@ -508,24 +508,15 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-        T(test_create),
-        T(test_exists),
-        T(test_create_twice),
-        T(test_raise_budget),
-        T(test_lower_budget),
-        T(test_budget_reached_already),
-        T(test_too_many_fail),
-        T(test_change_timeout),
-        T(test_change_attrs),
-        T(test_delete),
-        T(test_delete_under_way),
-        T(test_vanished_study),
-        T(test_enqueue),
-        T(test_enqueue_behind_asks),
-        T(test_changed),
-        T(test_read),
-        T(test_read_while_told),
-        T(test_idle),
+        T(test_create),           T(test_exists),
+        T(test_create_twice),     T(test_raise_budget),
+        T(test_lower_budget),     T(test_budget_reached_already),
+        T(test_too_many_fail),    T(test_change_timeout),
+        T(test_change_attrs),     T(test_delete),
+        T(test_delete_under_way), T(test_vanished_study),
+        T(test_enqueue),          T(test_enqueue_behind_asks),
+        T(test_changed),          T(test_read),
+        T(test_read_while_told),  T(test_idle),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
