@@ -404,6 +404,7 @@ static void build(struct daemon *daemon)
     daemon->http.sampler_runs = &daemon->ports.pool.runs;
     daemon->http.store_stats = store_stats_cb;
     daemon->http.user = daemon;
+    daemon->http.failed_auth = failed_auth_new();
     set_unavailable(daemon, PROBLEM_STORE_AWAY, "the studies are being loaded");
     daemon->server = server_new(&daemon->loop, &daemon->http, (unsigned)daemon->config->request_timeout_s);
 }
@@ -438,6 +439,7 @@ enum exit_code daemon_run(struct config *config, int argc, char **argv)
     studies_free(daemon.studies);
     auth_unref(daemon.auth);
     traffic_free(daemon.http.traffic);
+    failed_auth_free(daemon.http.failed_auth);
     require(uv_loop_close(&daemon.loop) == 0);
     return daemon.exit_code;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "daemon/http/auth.h"
+#include "daemon/http/failed_auth.h"
 #include "daemon/study/study.h"
 #include "proto/options.h"
 #include "proto/problem.h"
@@ -13,8 +14,9 @@ struct traffic;
 
 struct http_context {
     struct studies *studies;
-    const char *store_name;    /* for the status page; without a password */
-    struct auth *auth;         /* NULL: there are no tokens, everybody is admin */
+    const char *store_name; /* for the status page; without a password */
+    struct auth *auth;      /* NULL: there are no tokens, everybody is admin */
+    struct failed_auth *failed_auth;
     struct option_list hosts;  /* borrowed: names in Host headers that are ours, besides loopback */
     struct option_list listen; /* borrowed: addresses that are ours, as configured */
     struct traffic *traffic;   /* borrowed */

@@ -2,6 +2,7 @@
 /* Admits requests: route, role, readiness, origin, query; then their body. */
 #include "daemon/http/dispatch.h"
 
+#include <microhttpd.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -25,6 +26,22 @@ static int find_route(struct request *request, struct problem *problem)
                        request->method, buffer_text(&allow));
 }
 
+/* Beyond the limits the answer is another one, and the token is looked at all the same. */
+static int refuse_unknown(struct request *request, struct problem *problem)
+{
+    const struct sockaddr *peer =
+        MHD_get_connection_info(request->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
+
+    if (!failed_auth_count(request->context->failed_auth, peer, request->begun_ns / 1000000))
+        return problem_set(problem, PROBLEM_SLOW_DOWN, "",
+                           "too many requests without a valid token have come from your address; one with a "
+                           "valid token passes at once");
+    return problem_set(
+        problem, PROBLEM_UNAUTHORIZED, "",
+        "send a token of role %s as \"Authorization: Bearer TOKEN\"; studyd --new-token makes one",
+        role_names[request->route->role]);
+}
+
 static int check_role(struct request *request, struct problem *problem)
 {
     enum role needed = request->route->role, role;
@@ -35,10 +52,7 @@ static int check_role(struct request *request, struct problem *problem)
     if (role >= needed)
         return 0;
     if (role == ROLE_NONE)
-        return problem_set(
-            problem, PROBLEM_UNAUTHORIZED, "",
-            "send a token of role %s as \"Authorization: Bearer TOKEN\"; studyd --new-token makes one",
-            role_names[needed]);
+        return refuse_unknown(request, problem);
     return problem_set(problem, PROBLEM_FORBIDDEN, "", "this needs the role %s, and the token's is %s",
                        role_names[needed], role_names[role]);
 }

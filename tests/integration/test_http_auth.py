@@ -83,6 +83,20 @@ def test_wrong_tokens(studyd, tokens):
         assert answer.status == 401, value
 
 
+def test_who_fails_too_often_is_told_to_slow_down(studyd, tokens):
+    """Beyond a burst it is 429 instead of 401, a valid token from the same address passes, and the log says who it is, once."""
+    statuses = [status(studyd, f"nonsense{i}", "GET", "/v1/studies").status for i in range(60)]
+    assert statuses[:20] == [401] * 20 and set(statuses[20:]) <= {401, 429} and 429 in statuses
+    while (answer := status(studyd, None, "GET", "/v1/studies")).status != 429:
+        pass  # one in each second is 401
+    assert int(answer.headers["Retry-After"]) >= 1 and answer.json()["type"] == "urn:studyd:slow-down"
+    assert "valid token" in answer.json()["detail"]
+    assert status(studyd, tokens[1]["reader"], "GET", "/v1/studies").status == 200
+    assert status(studyd, tokens[1]["worker"], "POST", "/v1/studies").status == 403  # known: no failure
+    lines = [line for line in studyd.log().splitlines() if "without a valid token" in line]
+    assert len(lines) == 1 and "address=127.0.0.1 " in lines[0] and "--new-token" in lines[0]
+
+
 def test_tokens_change_while_it_runs(studyd, tokens):
     """SIGHUP takes in a new token and forgets a deleted one; a broken file changes nothing, and is said."""
     file, made = tokens
