@@ -2,6 +2,8 @@
 /* Turns a study and one of its trials into a runner and the line for it. */
 #include "worker/assignment.h"
 
+#include <math.h>
+
 #include "proto/buffer.h"
 #include "proto/memory.h"
 #include "proto/spec.h"
@@ -52,6 +54,7 @@ int assignment_make(json_t *study, const struct offer_message *offer, const stru
                     struct runner_trial *trial, const struct runner_entry **runner, struct problem *problem)
 {
     json_t *spec = json_object_get(study, "spec"), *objective = json_object_get(spec, "objective");
+    double timeout_s = json_number_value(json_object_get(spec, "trial_timeout_s"));
     const json_t *seed = json_object_get(json_object_get(spec, "sampler"), "seed");
 
     *trial = (struct runner_trial){};
@@ -71,6 +74,7 @@ int assignment_make(json_t *study, const struct offer_message *offer, const stru
         .device = memory_strdup(place->gpu ? "cuda:0" : "cpu"),
         .threads = threads,
         .seed = spec_trial_seed(&(struct spec){.seed = (uint64_t)json_integer_value(seed)}, offer->number),
+        .timeout_ms = timeout_s > 0 ? (uint64_t)ceil(timeout_s * 1000) : 0,
     };
     return 0;
 }

@@ -59,7 +59,7 @@ static const struct option_row rows[] = {
          "studyd; the price is that the next trial's parameters do not know this one's result yet; 0: "
          "never ask ahead"},
     {"trial_timeout_s", "S", OPTION_NUMBER, AT(trial_timeout_s), .default_text = "0", .low = 0, .high = 1e9,
-     .unit = "s", .help = "kill the runner of a trial that takes longer; 0: never"},
+     .unit = "s", .help = "kill the runner of a trial that takes longer; its study may say less; 0: never"},
     {"silence_warning_s", "S", OPTION_NUMBER, AT(silence_warning_s), .default_text = "600", .low = 0,
      .high = 1e9, .unit = "s",
      .help =

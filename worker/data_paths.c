@@ -21,7 +21,9 @@ static int read_name(struct data_paths *paths, const char *item, struct problem 
             "data is NAME=PATH, the name without a slash, as in wine=/data/wine.csv, and this is \"%s\"",
             item);
     if (access(equals + 1, R_OK) < 0)
-        return problem_set(problem, PROBLEM_INVALID, "", "data %.200s: %s", item, strerror(errno));
+        return problem_set(problem, PROBLEM_INVALID, "",
+                           "data %.200s: %s; give --data the path of a file that can be read here", item,
+                           strerror(errno));
     paths->names[paths->n_names] = memory_strndup(item, (size_t)(equals - item));
     paths->paths[paths->n_names++] = memory_strdup(equals + 1);
     return 0;
@@ -102,7 +104,9 @@ char *data_paths_resolve(const struct data_paths *paths, const char *data, struc
         return NULL;
     }
     if (!path)
-        problem_set(problem, PROBLEM_INVALID, "", "data %.200s: %s", wanted, strerror(errno));
+        problem_set(problem, PROBLEM_INVALID, "",
+                    "data %.200s: %s; a study may also give a name, which --data NAME=PATH makes a path here",
+                    wanted, strerror(errno));
     return path;
 }
 

@@ -222,9 +222,11 @@ static void send_ask(struct poller *poller, size_t n_wanted)
     make_request_id(id);
     message.count = n_wanted < MESSAGE_MAX_COUNT ? (int64_t)n_wanted : MESSAGE_MAX_COUNT;
     message.runners = target->study ? NULL : runner_table_names(poller->host.runners);
+    message.except = target->study ? NULL : poller->host.except(poller->host.user);
     json_writer_init(&writer, &body);
     ask_message_write(&message, &writer);
     json_decref(message.runners);
+    json_decref(message.except);
     poller->ask = (struct http_request){.method = "POST",
                                         .path = target->path,
                                         .body = buffer_text(&body),

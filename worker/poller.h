@@ -26,9 +26,10 @@ struct poller_host {
     const struct runner_table *runners;
     void *user;
     size_t (*count_wanted)(void *user); /* how many trials there is a use for now */
+    json_t *(*except)(void *user); /* asking of all: studies that are not wanted; new reference, or NULL */
     void (*give)(void *user,
-                 struct offer_message *offer);    /* takes the offer; at most as many as were wanted */
-    void (*all_finished)(void *user);             /* every study is finished or stopped; may come again */
+                 struct offer_message *offer); /* takes the offer; at most as many as were wanted */
+    void (*all_finished)(void *user); /* every study that is wanted is finished or stopped; may come again */
     void (*refused)(void *user, const char *why); /* asking again would not help */
     void (*stopped)(void *user);
 };

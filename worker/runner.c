@@ -17,6 +17,7 @@
 #define MUTE_AFTER_MS 5000       /* a process that ends closes its stdout, too, a little earlier */
 #define LAST_LINES_AFTER_MS 1000 /* a process that the runner left behind may hold its stdout open */
 #define READ_BYTES 65536
+#define HOW_TO_BE_READY "a runner in Python must call run(objective), see docs/runner-protocol.md"
 
 /* One of the runner's output pipes, read line by line. */
 struct line_pipe {
@@ -73,9 +74,12 @@ static void explain_end(const struct runner *runner, struct buffer *text)
     else if (runner->exit_signal)
         buffer_printf(text, "the runner was killed by signal %d (%s)", runner->exit_signal,
                       strsignal(runner->exit_signal));
-    else
+    else if (runner->is_ready)
         buffer_printf(text, "the runner ended with exit code %lld in the middle of its work",
                       (long long)runner->exit_status);
+    else
+        buffer_printf(text, "the runner ended with exit code %lld and never said that it is ready%s",
+                      (long long)runner->exit_status, runner->exit_status ? "" : "; " HOW_TO_BE_READY);
     runner_log_put_last_words(&runner->log, text);
 }
 
@@ -377,9 +381,9 @@ static int spawn(struct runner *runner)
 static void start_timer_cb(uv_timer_t *timer)
 {
     struct runner *runner = timer->data;
-    char reason[120];
+    char reason[200];
 
-    snprintf(reason, sizeof reason, "the runner was not ready after %g s (start_timeout_s)",
+    snprintf(reason, sizeof reason, "the runner was not ready after %g s (start_timeout_s); " HOW_TO_BE_READY,
              (double)runner->start.start_timeout_ms / 1000);
     runner_end(runner, FAILURE_TIMEOUT, reason);
 }

@@ -30,6 +30,7 @@ struct runner_trial {
     char *device; /* "cpu", "cuda:0" */
     int64_t threads;
     uint32_t seed;
+    uint64_t timeout_ms;    /* the study's trial_timeout_s; the supervisor's to keep, not sent; 0: none */
     bool waits_for_reports; /* "wait": each report is answered with continue or prune; study-worker never does
                              */
 };

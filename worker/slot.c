@@ -38,8 +38,9 @@ struct slot {
     const struct runner_entry *entry; /* which one that is */
     bool was_ready;
     bool has_done_a_trial;
-    bool has_spoken;                  /* of the trial that it has now */
-    unsigned n_bad_starts, n_crashes; /* in a row */
+    bool has_spoken;                      /* of the trial that it has now */
+    unsigned n_bad_starts, n_crashes;     /* in a row */
+    const struct runner_entry *bad_entry; /* whose starts those are */
 
     uv_timer_t timer; /* RUNNING: time limit; PAUSED: the pause */
     bool has_closed;  /* the timers */
@@ -179,13 +180,24 @@ static const struct held_trial_events trial_events = {.prune = trial_prune, .los
 
 /* ---- the runner ---- */
 
+/* The study's limit, or the worker's own where that is shorter; 0: none. */
+static uint64_t time_limit_ms(const struct slot *slot, bool *is_the_studys)
+{
+    uint64_t own_ms = slot->host->trial_timeout_ms, study_ms = slot->trial.timeout_ms;
+
+    *is_the_studys = study_ms > 0 && (own_ms == 0 || study_ms < own_ms);
+    return *is_the_studys ? study_ms : own_ms;
+}
+
 static void trial_timer_cb(uv_timer_t *timer)
 {
     struct slot *slot = timer->data;
+    bool is_the_studys;
+    uint64_t limit_ms = time_limit_ms(slot, &is_the_studys);
     char reason[100];
 
-    snprintf(reason, sizeof reason, "the trial took longer than %g s (trial_timeout_s)",
-             (double)slot->host->trial_timeout_ms / 1000);
+    snprintf(reason, sizeof reason, "the trial took longer than %g s (%strial_timeout_s)",
+             (double)limit_ms / 1000, is_the_studys ? "the study's " : "");
     runner_end(slot->runner, FAILURE_TIMEOUT, reason);
 }
 
@@ -204,13 +216,15 @@ static void unusual_silence(void *user, uint64_t silent_ms, uint64_t longest_ms)
 static void run_trial(struct slot *slot)
 {
     BUFFER_AUTO struct buffer line = {};
+    bool is_the_studys;
+    uint64_t limit_ms = time_limit_ms(slot, &is_the_studys);
 
     move(slot, SLOT_RUNNING);
     slot->has_spoken = false;
     slot->running_since_ms = uv_now(slot->host->loop);
     silence_begin(&slot->silence);
-    if (slot->host->trial_timeout_ms > 0)
-        uv_timer_start(&slot->timer, trial_timer_cb, slot->host->trial_timeout_ms, 0);
+    if (limit_ms > 0)
+        uv_timer_start(&slot->timer, trial_timer_cb, limit_ms, 0);
     runner_trial_write(&slot->trial, &line);
     runner_send(slot->runner, &line);
 }
@@ -313,9 +327,12 @@ static void runner_message(void *user, const struct runner_message *message)
 /* A runner that does not come up is this machine's trouble: the trial goes back, unspent. */
 static void start_failed(struct slot *slot, const char *reason)
 {
-    slot->n_bad_starts++;
+    const struct offer_message *offer = held_trial_offer(slot->held);
+
+    slot->n_bad_starts = slot->bad_entry == slot->wanted ? slot->n_bad_starts + 1 : 1;
+    slot->bad_entry = slot->wanted;
     hand_back(slot, reason);
-    slot->host->cannot_start(slot->host->user, slot, slot->n_bad_starts, reason);
+    slot->host->cannot_start(slot->host->user, slot, offer->study, slot->n_bad_starts, reason);
 }
 
 /* A runner may end after a trial. Where the next one was already on its way to it, that trial lost nothing.
@@ -368,7 +385,7 @@ void slot_take(struct slot *slot, struct held_trial *held)
     if (assignment_make(held_trial_study(held), held_trial_offer(held), host->runners, host->data,
                         slot->place, host->threads, &slot->trial, &slot->wanted, &problem)) {
         hand_back(slot, problem.detail);
-        host->cannot_serve(host->user, problem.detail);
+        host->cannot_serve(host->user, held_trial_offer(held)->study, problem.detail);
         return;
     }
     want_runner(slot);

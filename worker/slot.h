@@ -30,9 +30,10 @@ struct slot_host {
     void *user;
     void (*changed)(void *user, struct slot *slot); /* it became idle, paused or stopped */
     /* The trial's study needs what this worker does not have. */
-    void (*cannot_serve)(void *user, const char *why);
-    /* A runner did not start, `n_in_a_row` times now in this slot. */
-    void (*cannot_start)(void *user, struct slot *slot, unsigned n_in_a_row, const char *why);
+    void (*cannot_serve)(void *user, const char *study, const char *why);
+    /* The study's runner did not start, `n_in_a_row` times now in this slot. */
+    void (*cannot_start)(void *user, struct slot *slot, const char *study, unsigned n_in_a_row,
+                         const char *why);
     void (*has_started)(void *user); /* a runner became ready */
 };
 

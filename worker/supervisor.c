@@ -21,13 +21,15 @@
 #include "worker/slot.h"
 #include "worker/stock.h"
 #include "worker/summary.h"
+#include "worker/unserved.h"
 
 #define STOP_MOST_MS 20000 /* an orderly stop takes no longer */
 /* One wish to stop often comes as several signals: timeout(1) sends two, a terminal that is closed sends two,
  * a launcher that dies closes stdin besides. What comes later is impatience. */
 #define SAME_SIGNAL_MS 1000
-#define HOPELESS_STARTS 3  /* in a row in one slot, when no runner ever came up in any */
+#define HOPELESS_STARTS 3  /* in a row in one slot */
 #define HOPELESS_TRIALS 10 /* failed, and none before them that did not */
+#define SET_ASIDE_S 300    /* a study that cannot be served */
 #define CONNECT_TIMEOUT_MS 10000
 #define SURPLUS_LOOK_MS 1000 /* while trials wait for a slot */
 
@@ -46,6 +48,10 @@ struct supervisor {
     struct stock *stock;
     uv_timer_t serve_timer;
     int64_t n_told[TRIAL_WAITING + 1]; /* by enum trial_state; WAITING: handed back */
+    int64_t n_failed_by_objective;     /* of those, for good */
+    bool has_seen_result;              /* of any study that was served, whoever told it */
+    struct unserved unserved;          /* asked of all: studies that are left alone for a while */
+    enum worker_exit unserved_exit;    /* where only those are left */
     struct slot_host slot_host;
     struct slot **slots; /* owned [plan.n_slots] */
 
@@ -220,7 +226,22 @@ static void give(void *user, struct offer_message *offer)
 
 static void stop_when_over(struct supervisor *supervisor)
 {
-    if (supervisor->are_studies_over && supervisor->config->exit_when_finished && is_idle(supervisor))
+    bool can_start_nothing = supervisor->unserved.n_studies > 0 && !supervisor->has_started_runner &&
+                             supervisor->unserved_exit == WORKER_NO_RUNNER;
+
+    if (!supervisor->are_studies_over || !is_idle(supervisor))
+        return;
+    if (can_start_nothing)
+        stop(supervisor, WORKER_NO_RUNNER, "no runner can be started");
+    else if (!supervisor->config->exit_when_finished)
+        return;
+    else if (supervisor->unserved.n_studies > 0)
+        stop(supervisor, supervisor->unserved_exit,
+             "what is left are studies that cannot be served, see above");
+    else if (supervisor->n_failed_by_objective > 0 && !supervisor->has_seen_result)
+        stop(supervisor, WORKER_FAILED,
+             "the studies are over, and no trial has a result: the objective has failed in each");
+    else
         stop(supervisor, WORKER_FINISHED, "the studies are finished");
 }
 
@@ -278,15 +299,76 @@ static void slot_changed(void *user, struct slot *)
     stop_when_done(supervisor);
 }
 
-/* A typo in the objective must not burn a study's budget. A worker that serves whatever runs goes on: other
- * studies need it. */
-static bool is_hopeless(const struct supervisor *supervisor, const struct lease_outcome *outcome)
+/* ---- what cannot be served ---- */
+
+static bool serves_whatever_runs(const struct supervisor *supervisor)
+{
+    return supervisor->config->studies.n_items == 0;
+}
+
+/* The others need this worker. `exit_code`: where nothing else is left. */
+static void set_aside(struct supervisor *supervisor, const char *study, const char *why,
+                      enum worker_exit exit_code)
+{
+    uint64_t until_ms = uv_now(&supervisor->loop) + SET_ASIDE_S * 1000;
+
+    supervisor->unserved_exit = exit_code;
+    if (unserved_add(&supervisor->unserved, study, until_ms))
+        log_error("a study cannot be served, it is left alone for %d s while others are study=%s reason=%s",
+                  SET_ASIDE_S, study, LOG_QUOTED(why));
+}
+
+static json_t *names_set_aside(void *user)
+{
+    struct supervisor *supervisor = user;
+
+    return unserved_names(&supervisor->unserved, uv_now(&supervisor->loop));
+}
+
+/* ---- objectives that fail ---- */
+
+static bool is_failure_of_objective(const struct lease_outcome *outcome)
+{
+    return outcome->told->state == TRIAL_FAIL && outcome->told->failure == FAILURE_OBJECTIVE;
+}
+
+static bool is_failure_for_good(const struct lease_outcome *outcome)
+{
+    return outcome->became == TRIAL_FAIL &&
+           (outcome->told->state == TRIAL_COMPLETE || outcome->told->failure <= FAILURE_NAN);
+}
+
+static int64_t count_of(const struct held_trial *held, enum trial_state state)
+{
+    const json_t *counts = json_object_get(held_trial_study(held), "counts");
+
+    return json_integer_value(json_object_get(counts, trial_state_names[state]));
+}
+
+/* What its study had when the trial was fetched; others may have told those. */
+static int64_t count_results(const struct held_trial *held)
+{
+    return count_of(held, TRIAL_COMPLETE) + count_of(held, TRIAL_PRUNED);
+}
+
+/* A typo in the objective must not burn a study's budget. */
+static bool is_hopeless(const struct supervisor *supervisor)
 {
     const int64_t *n_told = supervisor->n_told;
 
-    return supervisor->config->studies.n_items > 0 && outcome->told->state == TRIAL_FAIL &&
-           outcome->told->failure == FAILURE_OBJECTIVE && n_told[TRIAL_FAIL] >= HOPELESS_TRIALS &&
-           n_told[TRIAL_COMPLETE] + n_told[TRIAL_PRUNED] == 0;
+    return n_told[TRIAL_FAIL] >= HOPELESS_TRIALS && n_told[TRIAL_COMPLETE] + n_told[TRIAL_PRUNED] == 0;
+}
+
+static void check_hope(struct supervisor *supervisor, const struct held_trial *held)
+{
+    if (!serves_whatever_runs(supervisor) && is_hopeless(supervisor))
+        stop(supervisor, WORKER_FAILED,
+             "the objective has failed in every trial so far; once it is mended, "
+             "a worker goes on with the trials that are left");
+    if (serves_whatever_runs(supervisor) && count_results(held) == 0 &&
+        count_of(held, TRIAL_FAIL) + 1 >= HOPELESS_TRIALS)
+        set_aside(supervisor, held_trial_offer(held)->study, "its objective has failed in every trial so far",
+                  WORKER_FAILED);
 }
 
 static void trial_over(void *user, struct held_trial *held, const struct lease_outcome *outcome)
@@ -295,11 +377,14 @@ static void trial_over(void *user, struct held_trial *held, const struct lease_o
     struct slot *slot = held_trial_slot(held);
 
     if (outcome->end == LEASE_TOLD) {
-        supervisor->n_told[held_trial_became(outcome)]++;
-        if (is_hopeless(supervisor, outcome))
-            stop(supervisor, WORKER_FAILED,
-                 "the objective has failed in every trial so far; once it is mended, "
-                 "a worker goes on with the trials that are left");
+        enum trial_state state = held_trial_became(outcome);
+
+        supervisor->n_told[state]++;
+        supervisor->n_failed_by_objective += is_failure_for_good(outcome);
+        supervisor->has_seen_result |=
+            state == TRIAL_COMPLETE || state == TRIAL_PRUNED || count_results(held) > 0;
+        if (is_failure_of_objective(outcome))
+            check_hope(supervisor, held);
     }
     if (slot)
         slot_trial_over(slot, outcome);
@@ -329,19 +414,30 @@ static void refused(void *user, const char *why)
     stop(user, WORKER_FAILED, "studyd refused");
 }
 
-static void cannot_serve(void *user, const char *why)
+static void cannot_serve(void *user, const char *study, const char *why)
 {
+    struct supervisor *supervisor = user;
+
+    if (serves_whatever_runs(supervisor)) {
+        set_aside(supervisor, study, why, WORKER_MISCONFIGURED);
+        return;
+    }
     log_error("a study cannot be served reason=%s", LOG_QUOTED(why));
-    stop(user, WORKER_MISCONFIGURED, "a study cannot be served");
+    stop(supervisor, WORKER_MISCONFIGURED, "a study cannot be served");
 }
 
-static void cannot_start(void *user, struct slot *slot, unsigned n_in_a_row, const char *why)
+static void cannot_start(void *user, struct slot *slot, const char *study, unsigned n_in_a_row,
+                         const char *why)
 {
     struct supervisor *supervisor = user;
 
     log_error("a runner does not start slot=%s times=%u reason=%s", slot_name(slot), n_in_a_row,
               LOG_QUOTED(why));
-    if (!supervisor->has_started_runner && n_in_a_row >= HOPELESS_STARTS)
+    if (n_in_a_row < HOPELESS_STARTS)
+        return;
+    if (serves_whatever_runs(supervisor))
+        set_aside(supervisor, study, "its runner does not start", WORKER_NO_RUNNER);
+    else if (!supervisor->has_started_runner)
         stop(supervisor, WORKER_NO_RUNNER, "no runner can be started");
 }
 
@@ -424,6 +520,7 @@ static void make_poller(struct supervisor *supervisor)
                                .runners = &supervisor->plan.runners,
                                .user = supervisor,
                                .count_wanted = count_wanted,
+                               .except = names_set_aside,
                                .give = give,
                                .all_finished = all_finished,
                                .refused = refused,
@@ -467,6 +564,7 @@ static void supervisor_deinit(struct supervisor *supervisor)
         slot_free(supervisor->slots[i]);
     free(supervisor->slots);
     stock_free(supervisor->stock);
+    unserved_deinit(&supervisor->unserved);
     worker_plan_deinit(&supervisor->plan);
     require(uv_loop_close(&supervisor->loop) == 0);
 }

@@ -63,7 +63,7 @@ def test_a_runner_goes_wrong(run, case):
 
 def test_a_runner_without_a_mouth(run):
     """A runner that closes its stdout and lives on can answer nothing: its trial does not wait for ever."""
-    studyd, _ = run("os.close(1)\ntime.sleep(60)", specs=[spec(max_trials=1)])
+    studyd, _ = run("os.close(1)\ntime.sleep(60)", specs=[spec(max_trials=1)], expect=1)
     assert studyd.trial("s", 0)["reason"] == "objective: the runner closed its stdout: no result can come any more"
 
 
@@ -100,6 +100,22 @@ def test_a_progress_bar(run):
     assert studyd.trial("s", 0)["state"] == "complete"
 
 
+LIMITS = {
+    "the study's": ((), "timeout: the trial took longer than 0.3 s (the study's trial_timeout_s)"),
+    "the worker's, which is shorter": (("--trial-timeout-s", "0.2"), "timeout: the trial took longer than 0.2 s (trial_timeout_s)"),
+    "the worker's, which is longer": (("--trial-timeout-s", "50"), "timeout: the trial took longer than 0.3 s (the study's trial_timeout_s)"),
+}
+
+
+@pytest.mark.parametrize("case", LIMITS, ids=lambda case: case.replace(" ", "-").replace(",", ""))
+def test_a_study_limits_its_trials(run, case):
+    """A trial that takes longer than its study says is ended as a timeout, which is tried again; the worker's own limit is one more."""
+    options, reason = LIMITS[case]
+    studyd, _ = run("time.sleep(60)", *options, specs=[spec(max_trials=1, retries=1, trial_timeout_s=0.3)])
+    trial = studyd.trial("s", 0)
+    assert (trial["state"], trial["attempt"], trial["reason"]) == ("fail", 2, reason)
+
+
 def test_timeouts_are_no_crashes(run):
     """Trials that take too long one after another are the study's way: the slot does not pause between them."""
     studyd, worker = run("time.sleep(60)", "--trial-timeout-s", "0.2", specs=[spec(max_trials=4, retries=0)])
@@ -117,7 +133,7 @@ def test_attributes_that_are_refused(run):
     """A failure whose attributes are too large is told without them: its class and reason are kept, it is not tried again."""
     studyd, worker = run("""
         say(op="fail", **{"class": "nan"}, reason="the loss exploded", attrs={"curve": 130_000 * "x"})
-        """, specs=[spec(max_trials=1, retries=3)])
+        """, specs=[spec(max_trials=1, retries=3)], expect=1)
     trial = studyd.trial("s", 0)
     assert (trial["state"], trial["attempt"], trial["user_attrs"]) == ("fail", 1, {})
     assert trial["reason"].startswith("nan: the loss exploded; its attributes were refused: ")
@@ -256,8 +272,9 @@ def test_a_slow_start(run):
 
 
 BAD_STARTS = {
-    "never ready": ("time.sleep(60)", "was not ready after 0.5 s (start_timeout_s)"),
-    "dies": ("sys.exit('no libxgboost.so')", "exit code 1 in the middle of its work; its last words: no libxgboost.so"),
+    "never ready": ("time.sleep(60)", "was not ready after 0.5 s (start_timeout_s); a runner in Python must call run(objective), see docs/"),
+    "dies": ("sys.exit('no libxgboost.so')", "exit code 1 and never said that it is ready; its last words: no libxgboost.so"),
+    "forgets to run": ("sys.exit()", "exit code 0 and never said that it is ready; a runner in Python must call run(objective), see docs/"),
     "other protocol": ('say(op="ready", protocol=2)', "it speaks version 2, this study-worker version 1"),
     "speaks before ready": ('say(op="done", values=[1])', "its first message must be"),
 }

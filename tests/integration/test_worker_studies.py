@@ -121,6 +121,47 @@ def test_a_runner_that_is_not_here(studyd, start_worker, runner):
     assert studyd.trial("s", 0)["state"] == "waiting"
 
 
+BAD_STUDIES = {
+    "data that is not here": ({"runner": "r", "data": "misspelt"}, 2, 'no data called \\"misspelt\\"'),
+    "a runner that does not start": ({"runner": "broken"}, 4, "its runner does not start"),
+    "an objective that fails": ({"runner": "r", "fails": True}, 1, "its objective has failed in every trial so far"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_STUDIES, ids=lambda case: case.replace(" ", "-"))
+def test_a_study_that_cannot_be_served(studyd, start_worker, directory, case):
+    """A worker for whatever runs says what is wrong with one study, leaves it alone, and serves the others to their end."""
+    objective, expect, reason = BAD_STUDIES[case]
+    runner = write_runner(directory, 'if trial["objective"].get("fails"):\n    say(op="fail", reason="a typo")\nelse:\n    ' + GOOD)
+    studyd.create(spec("bad", objective=objective, max_trials=None))
+    studyd.create(spec("good", max_trials=30))
+    worker = start_worker(studyd, "--runner", runner, "--runner", "broken=false", "--exit-when-finished")
+    assert worker.wait(60) == expect, worker.log()
+    assert states(studyd, "good") == 30 * ["complete"]
+    line, = [line for line in worker.log().splitlines() if "a study cannot be served, it is left alone for 300 s" in line]
+    assert " study=bad " in line and reason in line
+    counts = studyd.show("bad")["counts"]
+    assert (counts["fail"], counts["waiting"], counts["running"]) == ((10, 0, 0) if expect == 1 else (0, 1, 0))
+
+
+def test_no_trial_has_a_result(studyd, start_worker, directory):
+    """A study that is over because its objective failed in each trial, however few, ends its worker with 1."""
+    studyd.create(spec(max_trials=2))
+    worker = start_worker(studyd, "--runner", write_runner(directory, 'say(op="fail", reason="a typo")'), "--exit-when-finished")
+    assert worker.wait() == 1
+    assert "no trial has a result: the objective has failed in each" in worker.log()
+
+
+def test_too_many_failed_trials(studyd, start_worker, directory):
+    """A study with max_failed_trials stops itself and says why."""
+    studyd.create(spec(max_trials=100, max_failed_trials=3))
+    worker = start_worker(studyd, "--study", "s", "--runner", write_runner(directory, 'say(op="fail", reason="a typo")'),
+                          "--exit-when-finished")
+    assert worker.wait() == 1
+    study = studyd.show("s")
+    assert (study["state"], study["reason"], study["counts"]["fail"]) == ("stopped", "max_failed_trials reached (3)", 3)
+
+
 WRONG = {
     "no coordinator": ([], "where is studyd?"),
     "bad URL": (["--coordinator", "localhost:8090", "--runner", "r=x"], 'is no coordinator\'s URL'),
@@ -130,7 +171,7 @@ WRONG = {
     "bad runner": (["--coordinator", "http://a", "--runner", "python3"], "a runner is NAME=COMMAND"),
     "open quote": (["--coordinator", "http://a", "--runner", "r=a 'b"], "a quote (') is not closed"),
     "bad data": (["--coordinator", "http://a", "--data", "wine"], "data is NAME=PATH"),
-    "missing data": (["--coordinator", "http://a", "--data", "wine=/nowhere"], "data wine=/nowhere: No such file"),
+    "missing data": (["--coordinator", "http://a", "--data", "wine=/nowhere"], "data wine=/nowhere: No such file or directory; give --data the path"),
     "missing directory": (["--coordinator", "http://a", "--data-dir", "/nowhere"], "/nowhere: No such file"),
     "missing parent of a directory": (["--coordinator", "http://a", "--model-dir", "/nowhere/m"], "model_dir /nowhere/m: No such file"),
     "no directory": (["--coordinator", "http://a", "--model-dir", "/dev/null"], "model_dir /dev/null: Not a directory"),

@@ -83,6 +83,21 @@ static void test_made(void **state)
     assert_string_equal(f->trial.device, "cpu");
     assert_int_equal(f->trial.threads, 4);
     assert_int_equal(f->trial.seed, spec_trial_seed(&spec, 7));
+    assert_int_equal(f->trial.timeout_ms, 0);
+}
+
+/* The study's limit of a trial's time is the supervisor's to keep; however short, it is one. */
+static void test_timeout(void **state)
+{
+    struct fixture *f = *state;
+
+    assert_int_equal(make(f, "{\"spec\": {\"trial_timeout_s\": 1.5, \"objective\": {\"runner\": \"x\"}}}"),
+                     0);
+    assert_int_equal(f->trial.timeout_ms, 1500);
+    runner_trial_deinit(&f->trial);
+    assert_int_equal(make(f, "{\"spec\": {\"trial_timeout_s\": 0.0001, \"objective\": {\"runner\": \"x\"}}}"),
+                     0);
+    assert_int_equal(f->trial.timeout_ms, 1);
 }
 
 /* On a GPU slot the runner sees one device, the first. */
@@ -157,9 +172,9 @@ static void test_runner_table(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {TEST(test_made),        TEST(test_gpu),       TEST(test_data),
-                                       TEST(test_no_data),     TEST(test_no_runner), TEST(test_no_objective),
-                                       TEST(test_runner_table)};
+    const struct CMUnitTest tests[] = {TEST(test_made),         TEST(test_timeout),     TEST(test_gpu),
+                                       TEST(test_data),         TEST(test_no_data),     TEST(test_no_runner),
+                                       TEST(test_no_objective), TEST(test_runner_table)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
