@@ -3,16 +3,14 @@
 
 import contextlib
 import os
-import pathlib
 import random
-import re
 import signal
 import socket
 
 import pytest
 
 from harness.child import wait_until
-from harness.runners import spec, write_runner
+from harness.runners import find_runners, spec, told_trials, write_runner
 from harness.studyd import Studyd, Worker
 
 pytestmark = pytest.mark.release
@@ -38,19 +36,6 @@ def write_table(path):
     rng = random.Random(1)
     rows = [(rng.random(), rng.random()) for _ in range(300)]
     path.write_text("a,b,y\n" + "".join(f"{a:.4f},{b:.4f},{2 * a + b * b:.4f}\n" for a, b in rows))
-
-
-def find_runners(program, directory):
-    """The ids of the processes of this program that have the directory in their command line, the workers' own apart."""
-    found = []
-    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_text(errors="replace")
-        except OSError:
-            continue  # it has just ended
-        if program in command and str(directory) in command and "study-worker" not in command:
-            found.append(int(path.parent.name))
-    return found
 
 
 class Campaign:
@@ -120,13 +105,12 @@ def check_trials(trials, n_trials):
 
 def check_told(logs, studyd):
     """Each result that a worker knows to be told is the trial's result, and no trial has two."""
-    lines = re.findall(r"trial complete slot=\d study=(\w+) number=(\d+) attempt=(\d+) seconds=\S+ value=(\S+)", logs)
-    told = {(study, int(number)): (int(attempt), float(value)) for study, number, attempt, value in lines}
-    assert len(told) == len(lines) > 100
+    told = told_trials(logs)
+    assert len(told) > 100
     for study in ("fast", "trees"):
         for trial in studyd.trials(study):
             if (study, trial["number"]) in told:
-                assert told[study, trial["number"]] == (trial["attempt"], pytest.approx(trial["value"], rel=1e-8))
+                assert told[study, trial["number"]] == [(trial["attempt"], pytest.approx(trial["value"], rel=1e-8))]
 
 
 def test_campaign(campaign):

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: MIT
+"""studyds on one database: one owns it, the others stand by. They are killed and frozen, and keep their addresses."""
+
+import contextlib
+import signal
+import socket
+import time
+
+from harness.child import wait_until
+from harness.http_json import Http
+from harness.studyd import Studyd
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+class Stage:
+    def __init__(self, directory, store, n_studyds=1):
+        self.directory, self.store = directory, store
+        self.ports = [free_port() for _ in range(n_studyds)]
+        self.studyds = [self.make_studyd(port) for port in self.ports]
+        self.n_deaths = self.n_failovers = 0
+        self.slowest_failover_s = self.slowest_restart_s = 0.0
+
+    def make_studyd(self, port):
+        directory = self.directory / f"studyd-{port}"
+        directory.mkdir()
+        return Studyd(directory, self.store, "--listen", f"127.0.0.1:{port}")
+
+    def begin_studyds(self):
+        for studyd in self.studyds:
+            studyd.start()
+        self.wait_until_served()
+
+    @staticmethod
+    def serves(studyd):
+        """Does it own the database? Frozen ones do not answer."""
+        with contextlib.suppress(OSError):
+            return studyd.is_running() and Http(studyd.url, timeout_s=5).request("GET", "/readyz").status == 200
+        return False
+
+    def serving(self, but=None):
+        """The studyd that owns the database, or None."""
+        return next((studyd for studyd in self.studyds if studyd is not but and self.serves(studyd)), None)
+
+    def wait_until_served(self, but=None):
+        return wait_until("a studyd that serves", lambda: self.serving(but), 60)
+
+    def kill_studyd(self):
+        """The owner; it is started again, as systemd does. Where another one stands by, that one serves first."""
+        studyd = self.wait_until_served()
+        studyd.kill()
+        self.n_deaths += 1
+        begin = time.monotonic()
+        if len(self.studyds) > 1:
+            self.wait_until_served(but=studyd)
+            self.n_failovers += 1
+            self.slowest_failover_s = max(self.slowest_failover_s, time.monotonic() - begin)
+            studyd.start()
+        else:
+            studyd.start()
+            self.wait_until_served()
+            self.slowest_restart_s = max(self.slowest_restart_s, time.monotonic() - begin)
+
+    @contextlib.contextmanager
+    def frozen_owner(self):
+        """Stops the owner in whatever it does until another one has the database, and for the block. What it then still writes must
+        be refused, and so it ends."""
+        owner = self.wait_until_served()
+        owner.process.send_signal(signal.SIGSTOP)
+        self.n_deaths += 1
+        begin = time.monotonic()
+        try:
+            self.wait_until_served(but=owner)
+            self.slowest_failover_s = max(self.slowest_failover_s, time.monotonic() - begin)
+            self.n_failovers += 1
+            yield
+        finally:
+            owner.process.send_signal(signal.SIGCONT)
+        assert owner.wait(30) == 1, owner.log()
+        owner.start()
+
+    def stop(self):
+        """Whatever happened: nothing is left running, and the logs are looked at."""
+        for studyd in self.studyds:
+            if studyd.is_running():
+                studyd.kill()
+        for studyd in self.studyds:
+            studyd.check_log()
