@@ -19,7 +19,7 @@
 struct pair {
     int client, server; /* -1: free */
     bool cuts_answer;   /* the statement went through; its answer is the end */
-    bool lies;          /* the answer is another one */
+    unsigned lie;       /* the answer is another one: this error; or 0 */
 };
 
 struct cut_proxy {
@@ -35,6 +35,7 @@ struct cut_proxy {
     bool is_ending, wants_open, is_open;
     bool is_armed, has_cut;
     enum cut cut;
+    unsigned error;
     char statement[64];
 };
 
@@ -52,7 +53,7 @@ static void end_pair(struct pair *pair)
         close(pair->client);
         close(pair->server);
     }
-    *pair = (struct pair){-1, -1, false, false};
+    *pair = (struct pair){-1, -1, false, 0};
 }
 
 static void set_open(struct cut_proxy *proxy, bool is_open)
@@ -86,14 +87,16 @@ static void accept_client(struct cut_proxy *proxy)
 
 /* Is this the statement, and what is to be cut? A packet: three bytes of length, a number, the command (3:
  * query), text. */
-static bool is_armed_for(struct cut_proxy *proxy, const char *bytes, size_t size, enum cut *cut)
+static bool is_armed_for(struct cut_proxy *proxy, const char *bytes, size_t size, enum cut *cut,
+                         unsigned *error)
 {
     pthread_mutex_lock(&proxy->mutex);
-    bool is_it = proxy->is_armed && size == 5 + strlen(proxy->statement) && bytes[4] == 3 &&
-                 memcmp(bytes + 5, proxy->statement, size - 5) == 0;
+    bool is_it = proxy->is_armed && size >= 5 + strlen(proxy->statement) && bytes[4] == 3 &&
+                 memcmp(bytes + 5, proxy->statement, strlen(proxy->statement)) == 0;
     if (is_it) {
         proxy->is_armed = false;
         *cut = proxy->cut;
+        *error = proxy->error;
     }
     pthread_mutex_unlock(&proxy->mutex);
     return is_it;
@@ -106,44 +109,59 @@ static void note_cut(struct cut_proxy *proxy)
     pthread_mutex_unlock(&proxy->mutex);
 }
 
-/* The packet of an error: length, number, 0xff, code 1317, "#" and SQLSTATE, text. Returns its size. */
-static ssize_t put_lie(char *bytes)
+/* The packet of an error: length, number, 0xff, code, "#" and SQLSTATE, text. Returns its size. */
+static ssize_t put_error(char *bytes, unsigned code)
 {
-    static const char lie[] = "\x28\0\0\x01\xff\x25\x05#70100Query execution was interrupted";
-    memcpy(bytes, lie, sizeof lie - 1);
-    require(sizeof lie - 1 == 4 + 0x28);
-    return sizeof lie - 1;
+    static const char text[] = "#HY000planted by a test";
+    size_t size = 3 + sizeof text - 1;
+    const char head[] = {(char)size, 0, 0, 1, '\xff', (char)(code & 0xff), (char)(code >> 8)};
+    memcpy(bytes, head, sizeof head);
+    memcpy(bytes + sizeof head, text, sizeof text - 1);
+    return (ssize_t)(4 + size);
+}
+
+static bool is_sent(int fd, const char *bytes, ssize_t size)
+{
+    return send(fd, bytes, (size_t)size, MSG_NOSIGNAL) == size;
+}
+
+/* What the client has sent. False: that was the end of the pair. */
+static bool pass_statement(struct cut_proxy *proxy, struct pair *pair, char *bytes, ssize_t size)
+{
+    enum cut cut;
+    unsigned error;
+    if (!is_armed_for(proxy, bytes, (size_t)size, &cut, &error))
+        return is_sent(pair->server, bytes, size);
+    if (cut == CUT_BEFORE || cut == CUT_REFUSE)
+        note_cut(proxy);
+    if (cut == CUT_BEFORE)
+        return false;
+    if (cut == CUT_REFUSE)
+        return is_sent(pair->client, bytes, put_error(bytes, error));
+    pair->cuts_answer = cut == CUT_AFTER;
+    pair->lie = cut == CUT_LIE ? error : 0;
+    return is_sent(pair->server, bytes, size);
+}
+
+/* What the server has sent. False: that was the end of the pair. */
+static bool pass_answer(struct cut_proxy *proxy, struct pair *pair, char *bytes, ssize_t size)
+{
+    if (pair->cuts_answer || pair->lie)
+        note_cut(proxy);
+    if (pair->cuts_answer)
+        return false;
+    if (pair->lie)
+        size = put_error(bytes, pair->lie);
+    pair->lie = 0;
+    return is_sent(pair->client, bytes, size);
 }
 
 static void pass(struct cut_proxy *proxy, struct pair *pair, bool is_from_client)
 {
     char bytes[65536];
-    enum cut cut;
     ssize_t size = read(is_from_client ? pair->client : pair->server, bytes, sizeof bytes);
-    if (size <= 0) {
-        end_pair(pair);
-        return;
-    }
-    if (!is_from_client && pair->cuts_answer) {
-        end_pair(pair);
-        note_cut(proxy);
-        return;
-    }
-    if (!is_from_client && pair->lies) {
-        size = put_lie(bytes);
-        pair->lies = false;
-        note_cut(proxy);
-    }
-    if (is_from_client && is_armed_for(proxy, bytes, (size_t)size, &cut)) {
-        if (cut == CUT_BEFORE) {
-            end_pair(pair);
-            note_cut(proxy);
-            return;
-        }
-        pair->cuts_answer = cut == CUT_AFTER;
-        pair->lies = cut == CUT_LIE;
-    }
-    if (send(is_from_client ? pair->server : pair->client, bytes, (size_t)size, MSG_NOSIGNAL) != size)
+    if (size <= 0 ||
+        !(is_from_client ? pass_statement(proxy, pair, bytes, size) : pass_answer(proxy, pair, bytes, size)))
         end_pair(pair);
 }
 
@@ -212,7 +230,7 @@ struct cut_proxy *cut_proxy_new(char *url, size_t url_size)
     snprintf(socket_path, url_size - (size_t)(socket_path - url), "%s", proxy->path);
     proxy->listener = -1;
     for (size_t i = 0; i < MAX_PAIRS; i++)
-        proxy->pairs[i] = (struct pair){-1, -1, false, false};
+        proxy->pairs[i] = (struct pair){-1, -1, false, 0};
     pthread_mutex_init(&proxy->mutex, NULL);
     pthread_cond_init(&proxy->has_looked, NULL);
     require(pipe(proxy->wake) == 0);
@@ -230,12 +248,13 @@ void cut_proxy_free(struct cut_proxy *proxy)
     free(proxy);
 }
 
-void cut_proxy_arm(struct cut_proxy *proxy, enum cut cut, const char *statement)
+void cut_proxy_arm(struct cut_proxy *proxy, enum cut cut, unsigned error, const char *statement)
 {
     pthread_mutex_lock(&proxy->mutex);
     proxy->is_armed = true;
     proxy->has_cut = false;
     proxy->cut = cut;
+    proxy->error = error;
     snprintf(proxy->statement, sizeof proxy->statement, "%s", statement);
     pthread_mutex_unlock(&proxy->mutex);
 }

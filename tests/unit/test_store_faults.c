@@ -473,10 +473,10 @@ static void test_cut_at_commit(void **state)
     int64_t study_id = harness_create_study(harness);
     static const enum cut cuts[] = {CUT_BEFORE, CUT_AFTER, CUT_LIE};
     for (int i = 0; i < 3; i++) {
-        cut_proxy_arm(proxy, cuts[i], "COMMIT");
+        cut_proxy_arm(proxy, cuts[i], 1317, "COMMIT");
         int64_t trial_id = harness_create_trial(harness, study_id, i);
         assert_true(cut_proxy_has_cut(proxy));
-        cut_proxy_arm(proxy, cuts[i], "COMMIT");
+        cut_proxy_arm(proxy, cuts[i], 1317, "COMMIT");
         struct store_record tell = record_finish(study_id, trial_id, TRIAL_COMPLETE, &half);
         assert_int_equal(harness_do(harness, &tell), STORE_DONE);
         assert_true(cut_proxy_has_cut(proxy));
@@ -485,6 +485,59 @@ static void test_cut_at_commit(void **state)
                         "0|COMPLETE 1|COMPLETE 2|COMPLETE");
     assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM trial_values"), "3");
     assert_string_equal(harness_value(harness, "SELECT batch FROM studyd_owner"), "7");
+    harness_reopen(harness);
+    harness_close(harness);
+    cut_proxy_free(proxy);
+}
+
+/* Creates a trial and tells it while the next statement that begins so goes wrong, once for each of the two.
+ */
+static void assert_done_once(struct harness *harness, struct cut_proxy *proxy, enum cut cut, unsigned error,
+                             const char *statement)
+{
+    int number = atoi(harness_value(harness, "SELECT COUNT(*) FROM trials"));
+    struct store_record ask = record_create_trial(1, number, test_params);
+    ask.seq = 100 + 2 * number;
+    cut_proxy_arm(proxy, cut, error, statement);
+    assert_int_equal(harness_do(harness, &ask), STORE_DONE);
+    struct store_record tell = record_finish(1, ask.trial.trial_id, TRIAL_COMPLETE, &half);
+    tell.seq = ask.seq + 1;
+    assert_int_equal(harness_do(harness, &tell), STORE_DONE);
+    if (!cut_proxy_has_cut(proxy))
+        fail_msg("no statement begins with %s", statement);
+    char expected[64];
+    snprintf(expected, sizeof expected, "%d|COMPLETE|1", number);
+    assert_string_equal(harness_rows(harness, 3,
+                                     "SELECT t.number, t.state, COUNT(v.trial_value_id) FROM trials t JOIN "
+                                     "trial_values v ON v.trial_id = t.trial_id WHERE t.trial_id = %lld",
+                                     (long long)ask.trial.trial_id),
+                        expected);
+    assert_int_equal(atoi(harness_value(harness, "SELECT COUNT(*) FROM trials")), number + 1);
+}
+
+/* Whatever the server answers to whichever statement of a transaction, and wherever the connection is lost:
+ * what can be repeated is repeated, and is there once. */
+static void test_errors_everywhere(void **state)
+{
+    struct harness *harness = *state;
+    struct cut_proxy *proxy = cut_proxy_new(harness->url, sizeof harness->url);
+    harness_open(harness);
+    assert_int_equal(harness_create_study(harness), 1);
+    static const char *const statements[] = {"START TRANSACTION",
+                                             "UPDATE studyd_owner",
+                                             "INSERT INTO trials ",
+                                             "INSERT INTO trial_params",
+                                             "UPDATE trials",
+                                             "INSERT INTO trial_values",
+                                             "COMMIT"};
+    static const unsigned errors[] = {1213, 1205, 1020, 1317, 1053, 1114, 1927};
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
+        for (size_t j = 0; j < sizeof errors / sizeof *errors; j++)
+            assert_done_once(harness, proxy, CUT_REFUSE, errors[j], statements[i]);
+        assert_done_once(harness, proxy, CUT_BEFORE, 0, statements[i]);
+        assert_done_once(harness, proxy, CUT_AFTER, 0, statements[i]);
+    }
+    assert_done_once(harness, proxy, CUT_LIE, 1213, "COMMIT");
     harness_reopen(harness);
     harness_close(harness);
     cut_proxy_free(proxy);
@@ -585,25 +638,16 @@ static void test_close_writes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_strangers),
-        ON_BOTH(test_strangers_in_batch),
-        ON_BOTH(test_look),
-        ON_MYSQL(test_uncommitted),
-        ON_BOTH(test_conflict),
-        ON_BOTH(test_vanished),
-        ON_BOTH(test_reused_id),
-        ON_SQLITE(test_reused_ids),
-        ON_BOTH(test_refused),
-        ON_BOTH(test_deposed),
-        ON_BOTH(test_standby),
-        ON_MYSQL(test_killed_session),
-        ON_MYSQL(test_cut_at_commit),
-        ON_MYSQL(test_away_and_back),
-        ON_MYSQL(test_deposed_while_away),
-        ON_SQLITE(test_full_disk),
-        ON_MYSQL(test_read_only_server),
-        ON_BOTH(test_delete_study),
-        ON_BOTH(test_orphans),
+        ON_BOTH(test_strangers),      ON_BOTH(test_strangers_in_batch),
+        ON_BOTH(test_look),           ON_MYSQL(test_uncommitted),
+        ON_BOTH(test_conflict),       ON_BOTH(test_vanished),
+        ON_BOTH(test_reused_id),      ON_SQLITE(test_reused_ids),
+        ON_BOTH(test_refused),        ON_BOTH(test_deposed),
+        ON_BOTH(test_standby),        ON_MYSQL(test_killed_session),
+        ON_MYSQL(test_cut_at_commit), ON_MYSQL(test_errors_everywhere),
+        ON_MYSQL(test_away_and_back), ON_MYSQL(test_deposed_while_away),
+        ON_SQLITE(test_full_disk),    ON_MYSQL(test_read_only_server),
+        ON_BOTH(test_delete_study),   ON_BOTH(test_orphans),
         ON_BOTH(test_close_writes),
     };
     harness_choose_tests();
