@@ -38,13 +38,12 @@ class Campaign(Stage):
     # ---- the beginning ----
 
     def create(self, name, client, **spec):
-        """Through a client, as all changes go. None where the name is taken."""
+        """Through a client, as all changes go. The name is free."""
         body = {"name": name, "space": SPACE, "sampler": {"type": "random", "seed": 1}, "lease_s": 3, "max_trials": self.max_trials, **spec}
         event = client.call("create", None, "POST", "/v1/studies", body)
         if event.problem == "exists" and event.tries > 1:  # the first answer was lost
             event.answer, event.status = client.call("study", None, "GET", f"/v1/studies/{name}").answer, 201
-        if not event.is_done:
-            return None
+        assert event.is_done, event
         return Study(name, event.answer["uid"], body["lease_s"], len(body.get("directions", [1])))
 
     def begin(self):

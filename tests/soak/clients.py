@@ -310,9 +310,8 @@ class Admin(Client):
     def make(self):
         """Sometimes under a name that was deleted before."""
         if len(self.own) < 3:
-            self.own.append(self.campaign.create(f"own{self.random.randrange(5)}", client=self))
-            if self.own[-1] is None:
-                self.own.pop()
+            free = {f"own{index}" for index in range(5)} - {study.name for study in self.own}
+            self.own.append(self.campaign.create(self.random.choice(sorted(free)), client=self))
 
     def use(self):
         """What nobody but this client does there."""
