@@ -11,6 +11,7 @@
 
 #define MAX_INT 9007199254740992 /* 2^53: up to here every whole number is a double */
 #define STEP_TOLERANCE 1e-8      /* Optuna's, in steps */
+#define ROUNDING 0x1p-51 /* of low + k*step, relative: more than that tolerance where steps are many */
 
 static const char *const type_names[] = {"float", "int", "categorical", NULL}; /* enum distribution_type */
 
@@ -78,7 +79,8 @@ static int min_int(int a, int b)
 }
 
 /* Lowers `high` to low + k*step, in decimals as Optuna does: 0.3 is three steps of 0.1, which in doubles it
- * is not. -1 where the numbers lie too far apart to tell. */
+ * is not. What is lowered already stays, though it may be the double below a sum of more than 17 digits: a
+ * stored study is the same each time it is read. -1 where the numbers lie too far apart to tell. */
 static int lower_high(struct distribution *distribution)
 {
     struct decimal low = decimal_from_double(distribution->low),
@@ -91,7 +93,10 @@ static int lower_high(struct distribution *distribution)
 
     __int128 n_steps = (high.digits - low.digits) / step.digits;
 
-    high.digits = low.digits + n_steps * step.digits;
+    high.digits = low.digits + (n_steps + 1) * step.digits;
+    if (decimal_to_double(high) == distribution->high)
+        return n_steps < MAX_INT ? 0 : -1;
+    high.digits -= step.digits;
     distribution->high = decimal_to_double(high);
     return n_steps <= MAX_INT ? 0 : -1;
 }
@@ -329,8 +334,10 @@ static bool is_on_step(const struct distribution *distribution, double value)
         return true;
 
     double n_steps = (value - distribution->low) / distribution->step;
+    double largest = fmax(fabs(distribution->low), fabs(distribution->high));
 
-    return fabs(n_steps - nearbyint(n_steps)) < STEP_TOLERANCE;
+    return fabs(n_steps - nearbyint(n_steps)) <
+           STEP_TOLERANCE + ROUNDING * (fabs(n_steps) + largest / distribution->step);
 }
 
 bool distribution_contains(const struct distribution *distribution, double value)

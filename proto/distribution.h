@@ -32,7 +32,9 @@ struct distribution {
                                     struct problem *problem);
 void distribution_deinit(struct distribution *distribution);
 [[nodiscard]] json_t *distribution_to_json(const struct distribution *distribution);
-/* Is this internal value inside (Optuna's contains(): float steps to 1e-8)? NaN is not. */
+/* Is this internal value inside (Optuna's contains(): float steps to 1e-8, and to what rounding adds)? NaN is
+ * not.
+ */
 bool distribution_contains(const struct distribution *distribution, double value);
 /* One possible value only? */
 bool distribution_is_single(const struct distribution *distribution);

@@ -127,17 +127,22 @@ int json_format_double(char text[JSON_NUMBER_SIZE], double number)
     return (int)(text - start);
 }
 
+/* To the last byte: Optuna's texts may hold NUL. */
+static bool is_text(const json_t *value, const char *text)
+{
+    return json_is_string(value) && json_string_length(value) == strlen(text) &&
+           strcmp(json_string_value(value), text) == 0;
+}
+
 int json_to_double(const json_t *value, double *number)
 {
-    const char *text = json_string_value(value);
-
     if (json_is_number(value))
         *number = json_number_value(value);
-    else if (text && strcmp(text, "NaN") == 0)
+    else if (is_text(value, "NaN"))
         *number = NAN;
-    else if (text && strcmp(text, "Infinity") == 0)
+    else if (is_text(value, "Infinity"))
         *number = INFINITY;
-    else if (text && strcmp(text, "-Infinity") == 0)
+    else if (is_text(value, "-Infinity"))
         *number = -INFINITY;
     else
         return -1;

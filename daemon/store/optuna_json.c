@@ -106,8 +106,8 @@ static void put_string(struct buffer *out, const char *text, size_t size)
     const char *end = text + size;
     buffer_append_char(out, '"');
     while (text < end) {
-        size_t plain = 0; /* printable ASCII; the bytes of other characters are negative */
-        while (text + plain < end && (signed char)text[plain] >= ' ' && text[plain] != '"' &&
+        size_t plain = 0; /* printable ASCII */
+        while (text + plain < end && text[plain] >= ' ' && text[plain] <= '~' && text[plain] != '"' &&
                text[plain] != '\\')
             plain++;
         buffer_append(out, text, plain);

@@ -33,7 +33,7 @@ static struct distribution read_distribution(const char *text)
 #define DISTRIBUTION_AUTO __attribute__((cleanup(distribution_deinit)))
 
 /* high goes down to the last step that fits, reckoned in decimals: what Optuna 5 makes of the same numbers.
- */
+ * Stored and read again it stays there. */
 static void test_lower_high(void **)
 {
     static const struct {
@@ -62,6 +62,14 @@ static void test_lower_high(void **)
 
         if (distribution.high != cases[i].high)
             fail_msg("%s: high is %.17g", cases[i].text, distribution.high);
+
+        json_auto_t *stored = distribution_to_json(&distribution);
+        struct problem problem = {};
+        DISTRIBUTION_AUTO struct distribution again;
+
+        assert_int_equal(distribution_read(&again, stored, "x", &problem), 0);
+        if (again.high != cases[i].high)
+            fail_msg("%s: read again, high is %.17g", cases[i].text, again.high);
     }
 }
 
@@ -143,13 +151,16 @@ static void test_choices_apart(void **)
     assert_int_equal(distribution.n_choices, 7);
 }
 
-/* Inside means between the bounds and on the grid: floats to 1e-8 of a step, ints exactly. */
+/* Inside means between the bounds and on the grid: floats to 1e-8 of a step and what rounding adds, ints
+ * exactly. */
 static void test_contains(void **)
 {
     DISTRIBUTION_AUTO struct distribution plain =
         read_distribution("{\"type\": \"float\", \"low\": 0, \"high\": 1}");
     DISTRIBUTION_AUTO struct distribution stepped =
         read_distribution("{\"type\": \"float\", \"low\": 0, \"high\": 1, \"step\": 0.1}");
+    DISTRIBUTION_AUTO struct distribution fine =
+        read_distribution("{\"type\": \"float\", \"low\": 0, \"high\": 2, \"step\": 1e-9}");
     DISTRIBUTION_AUTO struct distribution whole =
         read_distribution("{\"type\": \"int\", \"low\": -3, \"high\": 9, \"step\": 3}");
     DISTRIBUTION_AUTO struct distribution choice =
@@ -162,6 +173,8 @@ static void test_contains(void **)
     assert_true(distribution_contains(&stepped, 3 * 0.1));
     assert_true(distribution_contains(&stepped, 0.3 + 9e-10));
     assert_false(distribution_contains(&stepped, 0.3 + 2e-9));
+    assert_true(distribution_contains(&fine, 523041935 * 1e-9)); /* 6e-8 of a step off, as doubles are */
+    assert_false(distribution_contains(&fine, 1.2345 + 1e-10));
     assert_true(distribution_contains(&whole, -3));
     assert_true(distribution_contains(&whole, 6));
     assert_false(distribution_contains(&whole, 5));

@@ -203,7 +203,7 @@ static void test_python_json(void **state)
         "{\"a\": [1, 2.5, 1e-08, 1e+16, true, false, null], \"b\": {}}",
         "[]",
         "\"\\u65e5\\u672c \\ud83d\\ude00 \\u00e9\"",
-        "\"\\\"\\\\\\n\\r\\t\\b\\f\\u0000\\u001f/\x7f\"",
+        "\"\\\"\\\\\\n\\r\\t\\b\\f\\u0000\\u001f/\\u007f\"",
         "-12",
         "0.1",
     };
@@ -211,6 +211,7 @@ static void test_python_json(void **state)
         assert_python(same[i], OPTUNA_JSON_STRINGS, same[i]);
     assert_python("[NaN, -Infinity, Infinity, \"NaN and \\\" Infinity\"]", OPTUNA_JSON_FLOATS,
                   "[NaN, -Infinity, Infinity, \"NaN and \\\" Infinity\"]");
+    assert_python("[\"NaN\\u0000\"]", OPTUNA_JSON_FLOATS, "[\"NaN\\u0000\"]");
     assert_python("{\"NaN\": \"Infinity\"}", OPTUNA_JSON_STRINGS, "{\"NaN\": \"Infinity\"}");
     assert_python("123456789012345678901234567890", OPTUNA_JSON_STRINGS, "1.2345678901234568e+29");
     assert_null(optuna_json_parse("{\"a\": Nan}"));
