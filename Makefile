@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Thin on purpose: Meson builds, scripts/ does the rest.
-.PHONY: help build demo check soak bench format clean
+.PHONY: help build demo check soak fuzz bench format clean
 
 help:
 	@echo 'make build    install what is missing and build studyd, study-worker and study-xgboost'
@@ -8,11 +8,14 @@ help:
 	@echo 'make check    build with gcc and clang, run all tests, with sanitizers too'
 	@echo 'make soak     kill, freeze, cut and fill up everything for a long time; a table of what was lost (nothing) ends it'
 	@echo 'make bench    measure against Optuna; the report goes to build/bench/'
+	@echo 'make fuzz     ten minutes of each fuzz target: SECONDS=600, TARGETS="json csv"'
 	@echo 'make format   clang-format all C'
 	@echo 'make clean    remove the builds'
 
 STORE ?= sqlite
 DATA ?=
+SECONDS ?= 600
+TARGETS ?=
 export KEEP ?=
 
 build:
@@ -36,8 +39,12 @@ soak:
 bench:
 	@scripts/bench
 
+fuzz:
+	@scripts/install-packages build test
+	@scripts/fuzz '$(SECONDS)' $(TARGETS)
+
 format:
 	@scripts/format
 
 clean:
-	rm -rf build build-asan build-clang
+	rm -rf build build-asan build-clang build-fuzz
