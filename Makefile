@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 # Thin on purpose: Meson builds, scripts/ does the rest.
-.PHONY: help build demo check soak fuzz bench format clean
+.PHONY: help build demo check check-mysql soak fuzz bench format clean
 
 help:
 	@echo 'make build    install what is missing and build studyd, study-worker and study-xgboost'
 	@echo 'make demo     run a real study on a private database: STORE=sqlite|mysql, DATA=winequality-red.csv, KEEP=1'
 	@echo 'make check    build with gcc and clang, run all tests, with sanitizers too'
+	@echo 'make check-mysql   the tests of the store and of crashes on the MySQL of Oracle'
 	@echo 'make soak     kill, freeze, cut and fill up everything for a long time; a table of what was lost (nothing) ends it'
 	@echo 'make bench    measure against Optuna; the report goes to build/bench/'
 	@echo 'make fuzz     ten minutes of each fuzz target: SECONDS=600, TARGETS="json csv"'
@@ -29,6 +30,9 @@ demo:
 
 check:
 	@scripts/check
+
+check-mysql:
+	@scripts/check-mysql
 
 soak:
 	@scripts/install-packages

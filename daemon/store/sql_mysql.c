@@ -197,8 +197,9 @@ static void put_double(struct buffer *out, double number)
         buffer_append_text(out, "e0");
 }
 
-/* The lock is the server's, so its name holds the database's (names have at most 64 characters). */
-#define LOCK_NAME "CONCAT('studyd:', IF(CHAR_LENGTH(DATABASE()) <= 57, DATABASE(), MD5(DATABASE())))"
+/* The lock is the server's, so its name holds the database's (names have at most 64 characters; MySQL 9.6 and
+ * later have no MD5() and no SHA1()). */
+#define LOCK_NAME "CONCAT('studyd:', IF(CHAR_LENGTH(DATABASE()) <= 57, DATABASE(), SHA2(DATABASE(), 224)))"
 
 static bool lock(struct sql *sql)
 {

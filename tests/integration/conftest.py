@@ -12,6 +12,15 @@ from harness.stores import Mariadb, SqliteStore
 from harness.studyd import Studyd, Worker
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Marks what uses a MySQL server."""
+    for item in items:
+        kind = item.callspec.params.get("store") if hasattr(item, "callspec") else None
+        if kind == "mysql" or {"mariadb", "shared_mariadb"} & set(item.fixturenames):
+            item.add_marker("mysql")
+
+
 @pytest.fixture
 def directory():
     """A private directory with a short path (a socket's has room for 107 characters)."""

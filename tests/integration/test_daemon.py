@@ -120,7 +120,7 @@ def test_another_schema(sqlite):
 
 def test_a_refused_login(shared_mariadb):
     """3, at once: a wrong password does not get better by waiting."""
-    shared_mariadb.query("CREATE OR REPLACE USER locked@localhost IDENTIFIED BY 'right'")
+    shared_mariadb.new_account("locked", "right")
     url = f"mysql://locked:wrong@localhost/optuna?unix_socket={shared_mariadb.socket}"
     answer = run("--listen", "127.0.0.1:0", "--store", url)
     assert answer.returncode == 3
@@ -131,8 +131,7 @@ def test_a_refused_login(shared_mariadb):
 def test_a_password_file(shared_mariadb, directory, daemons):
     """The password of the file opens the database, and stands in no log line."""
     store = shared_mariadb.new_database()
-    shared_mariadb.query("CREATE OR REPLACE USER keeper@localhost IDENTIFIED BY 'open sesame'; "
-                         f"GRANT ALL ON {store.name}.* TO keeper@localhost")
+    shared_mariadb.new_account("keeper", "open sesame", f"ALL ON {store.name}.*")
     secret = directory / "password"
     secret.write_text("open sesame\n")
     store.url = f"mysql://keeper@localhost/{store.name}?unix_socket={shared_mariadb.socket}"

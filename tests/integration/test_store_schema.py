@@ -10,7 +10,7 @@ from harness.stores import SqliteStore
 
 # What SQLAlchemy sees of a database, as JSON; names that a server gives by itself are left out.
 REFLECT = """
-import json, sys
+import json, re, sys
 import sqlalchemy as sa
 engine = sa.create_engine(sys.argv[1])
 inspector = sa.inspect(engine)
@@ -19,8 +19,8 @@ for name in inspector.get_table_names():
     if name.startswith("studyd_"):
         continue
     tables[name] = {
-        "columns": [(c["name"], repr(c["type"].dialect_impl(engine.dialect)).split(", collation")[0], c["nullable"],
-                     repr(c["default"]), c.get("autoincrement")) for c in inspector.get_columns(name)],
+        "columns": [(c["name"], re.sub("(, )?collation='[^']*'(, )?", "", repr(c["type"].dialect_impl(engine.dialect))),
+                     c["nullable"], repr(c["default"]), c.get("autoincrement")) for c in inspector.get_columns(name)],
         "primary key": inspector.get_pk_constraint(name)["constrained_columns"],
         "unique": sorted(u["column_names"] for u in inspector.get_unique_constraints(name)),
         "indexes": sorted((i["name"], i["column_names"], bool(i["unique"])) for i in inspector.get_indexes(name)),
