@@ -61,6 +61,9 @@ static const struct option_row rows[] = {
      .help = "say whether the settings are valid, and end"},
     {"sample_config", NULL, OPTION_BOOL, AT(sample_config), .is_command_line_only = true,
      .help = "print a configuration file with all keys and their defaults, and end"},
+    {"print_schema", NULL, OPTION_BOOL, AT(print_schema), .is_command_line_only = true,
+     .help = "print the statements that make the tables in a MySQL database, for an account that may not, "
+             "and end"},
     {"help", NULL, OPTION_BOOL, AT(help), .is_command_line_only = true, .help = "print this and end"},
     {"version", NULL, OPTION_BOOL, AT(version), .is_command_line_only = true,
      .help = "print the version and end"},
@@ -168,7 +171,7 @@ int config_read(struct config *config, int argc, char **argv, struct problem *pr
 
     if (options_read(rows, config, argc, argv, DEFAULT_FILE, error, sizeof error))
         return problem_set(problem, PROBLEM_INVALID, "", "%s", error);
-    if (config->help || config->version || config->sample_config)
+    if (config->help || config->version || config->sample_config || config->print_schema)
         return 0;
     if (config->for_studies && !config->new_token)
         return problem_set(problem, PROBLEM_INVALID, "for_studies", "--for-studies needs --new-token ROLE");
@@ -209,7 +212,9 @@ int config_make_state_dir(const struct config *config, struct problem *problem)
         if (slash)
             *slash = '\0';
         if (mkdir(path, 0700) && errno != EEXIST)
-            return problem_set(problem, PROBLEM_INVALID, "state_dir", "cannot make the directory %s: %s",
+            return problem_set(problem, PROBLEM_INVALID, "state_dir",
+                               "cannot make the directory %s: %s; name another one with --state-dir, or a "
+                               "database with --store",
                                path, strerror(errno));
         if (!slash)
             return 0;

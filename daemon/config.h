@@ -23,7 +23,7 @@ struct config {
 
     char *new_token;   /* or NULL: a role */
     char *for_studies; /* or NULL: that it is for all */
-    bool check_config, sample_config, help, version;
+    bool check_config, sample_config, print_schema, help, version;
 
     char *password; /* of the database, from password_file or systemd's credential; or NULL */
 };

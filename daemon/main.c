@@ -63,6 +63,8 @@ static enum exit_code run(struct config *config, int argc, char **argv)
         return print(put_version);
     if (config->sample_config)
         return print(config_put_sample);
+    if (config->print_schema)
+        return print(store_put_schema);
     if (config->new_token)
         return new_token(config, &problem);
     if (config->check_config)

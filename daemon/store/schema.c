@@ -5,12 +5,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "proto/log.h"
 #include "proto/memory.h"
 
 /* Optuna's schema has kept this version from 3.2 on. */
 #define SCHEMA_VERSION 12
 #define ALEMBIC_VERSION "v3.2.0.a"
 #define LIBRARY_VERSION "5.0.0"
+
+#define INSERT_SCHEMA                                                                             \
+    "INSERT INTO version_info (version_info_id, schema_version, library_version) VALUES (1, %d, " \
+    "'" LIBRARY_VERSION "')"
+#define INSERT_ALEMBIC "INSERT INTO alembic_version (version_num) VALUES ('" ALEMBIC_VERSION "')"
 
 /* Words that the two databases spell differently; a longer word stands before its beginning. */
 static const struct {
@@ -22,19 +28,24 @@ static const struct {
     {"$STATE", "ENUM('RUNNING','COMPLETE','PRUNED','FAIL','WAITING')", "VARCHAR(8)"},
     {"$VALUE_TYPE", "ENUM('FINITE','INF_POS','INF_NEG')", "VARCHAR(7)"},
     {"$STEP_TYPE", "ENUM('FINITE','INF_POS','INF_NEG','NAN')", "VARCHAR(7)"},
+    {"$UNIQUE_NAME", ", UNIQUE INDEX ix_studies_study_name (study_name)", ""},
+    {"$INDEX_STUDY", ", INDEX ix_trials_study_id (study_id)", ""},
     {"$BYTES16", "BINARY(16)", "BLOB"},
     {"$BYTES32", "BINARY(32)", "BLOB"},
     {"$END_CLUSTERED", ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin", ") WITHOUT ROWID"},
     {"$END", ") ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin", ")"},
 };
 
-/* A statement runs where its table is missing. */
+/* A statement runs where its table is missing. MySQL makes a table with its indexes in one step, or not at
+ * all (and an index of its own would need a right of its own); SQLite has no words for that, but
+ * transactions. */
 static const struct {
     const char *table, *text;
+    bool is_sqlite_only;
 } statements[] = {
-    {"studies",
-     "CREATE TABLE studies (study_id $ID, study_name VARCHAR(512) NOT NULL, PRIMARY KEY (study_id)$END"},
-    {"studies", "CREATE UNIQUE INDEX ix_studies_study_name ON studies (study_name)"},
+    {"studies", "CREATE TABLE studies (study_id $ID, study_name VARCHAR(512) NOT NULL, PRIMARY KEY "
+                "(study_id)$UNIQUE_NAME$END"},
+    {"studies", "CREATE UNIQUE INDEX ix_studies_study_name ON studies (study_name)", .is_sqlite_only = true},
     {"version_info",
      "CREATE TABLE version_info (version_info_id INTEGER NOT NULL, schema_version INTEGER, "
      "library_version VARCHAR(256), PRIMARY KEY (version_info_id), CHECK (version_info_id=1)$END"},
@@ -53,9 +64,9 @@ static const struct {
      "value_json TEXT, PRIMARY KEY (study_system_attribute_id), UNIQUE (study_id, `key`), "
      "FOREIGN KEY(study_id) REFERENCES studies (study_id)$END"},
     {"trials", "CREATE TABLE trials (trial_id $ID, number INTEGER, study_id INTEGER, state $STATE NOT NULL, "
-               "datetime_start DATETIME, datetime_complete DATETIME, PRIMARY KEY (trial_id), "
+               "datetime_start DATETIME, datetime_complete DATETIME, PRIMARY KEY (trial_id)$INDEX_STUDY, "
                "FOREIGN KEY(study_id) REFERENCES studies (study_id)$END"},
-    {"trials", "CREATE INDEX ix_trials_study_id ON trials (study_id)"},
+    {"trials", "CREATE INDEX ix_trials_study_id ON trials (study_id)", .is_sqlite_only = true},
     {"trial_user_attributes",
      "CREATE TABLE trial_user_attributes (trial_user_attribute_id $ID, trial_id INTEGER, `key` VARCHAR(512), "
      "value_json TEXT, PRIMARY KEY (trial_user_attribute_id), UNIQUE (trial_id, `key`), "
@@ -131,26 +142,32 @@ static void read_tables(struct sql *sql, struct names *names)
     }
 }
 
-static void put_statement(const struct sql *sql, struct buffer *out, const char *text)
+static void put_statement(const struct sql_driver *driver, struct buffer *out, const char *text)
 {
     for (const char *dollar; (dollar = strchr(text, '$'));) {
         buffer_append(out, text, (size_t)(dollar - text));
         size_t i = 0;
         while (strncmp(dollar, words[i].word, strlen(words[i].word)) != 0)
             i++;
-        buffer_append_text(out, sql->driver == &sql_mysql ? words[i].mysql : words[i].sqlite);
+        buffer_append_text(out, driver == &sql_mysql ? words[i].mysql : words[i].sqlite);
         text = dollar + strlen(words[i].word);
     }
     buffer_append_text(out, text);
+}
+
+/* Does it run on this kind of database? */
+static bool is_for(const struct sql_driver *driver, size_t statement)
+{
+    return driver == &sql_sqlite || !statements[statement].is_sqlite_only;
 }
 
 static void create_missing(struct sql *sql, const struct names *tables)
 {
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
         BUFFER_AUTO struct buffer text = {0};
-        if (has_name(tables, statements[i].table))
+        if (has_name(tables, statements[i].table) || !is_for(sql->driver, i))
             continue;
-        put_statement(sql, &text, statements[i].text);
+        put_statement(sql->driver, &text, statements[i].text);
         sql_run_buffer(sql, &text);
     }
 }
@@ -201,6 +218,37 @@ static void check_versions(struct sql *sql, const struct names *tables, const st
                  (long long)versions->schema, SCHEMA_VERSION, advise(versions->schema > SCHEMA_VERSION));
 }
 
+/* How many tables are neither Optuna's nor ours. */
+static size_t count_others(const struct names *tables)
+{
+    size_t n_known = 0;
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
+        bool is_next = i == 0 || strcmp(statements[i].table, statements[i - 1].table) != 0;
+        n_known += is_next && has_name(tables, statements[i].table);
+    }
+    return tables->n - n_known;
+}
+
+/* They may well share one: but more often it is a slip in the URL. */
+static void warn_of_others(const struct names *tables)
+{
+    if (count_others(tables) > 0 && !has_name(tables, "studies"))
+        log_warning(
+            "the database is another program's too, it gets studyd's tables beside the other ones "
+            "others=%zu reason=\"there was no table studies; a database of its own is easier to keep\"",
+            count_others(tables));
+}
+
+/* What the four rights are needed for may come late, a deleted study say: these change nothing, and tell now.
+ */
+static void check_rights(struct sql *sql)
+{
+    sql_run(sql, "INSERT INTO studyd_owner (id, epoch, batch, host, pid) SELECT id, epoch, batch, host, pid "
+                 "FROM studyd_owner WHERE id = 0");
+    sql_run(sql, "UPDATE studyd_owner SET batch = batch WHERE id = 0");
+    sql_run(sql, "DELETE FROM studyd_owner WHERE id = 0");
+}
+
 void schema_ensure(struct sql *sql)
 {
     struct names tables = {0};
@@ -208,15 +256,29 @@ void schema_ensure(struct sql *sql)
     read_tables(sql, &tables);
     read_versions(sql, &tables, &versions);
     check_versions(sql, &tables, &versions);
+    if (sql->status == SQL_OK)
+        warn_of_others(&tables);
+    sql_begin(sql);
     create_missing(sql, &tables);
     if (!versions.schema)
-        sql_run(sql,
-                "INSERT INTO version_info (version_info_id, schema_version, library_version) VALUES (1, %d, "
-                "'%s')",
-                SCHEMA_VERSION, LIBRARY_VERSION);
+        sql_run(sql, INSERT_SCHEMA, SCHEMA_VERSION);
     if (!versions.alembic[0])
-        sql_run(sql, "INSERT INTO alembic_version (version_num) VALUES ('%s')", ALEMBIC_VERSION);
+        sql_run(sql, INSERT_ALEMBIC);
+    check_rights(sql);
+    sql_commit(sql);
     if (sql->status == SQL_REFUSED) /* no right to create tables, say: it will not get better */
         sql->status = SQL_FATAL;
     names_deinit(&tables);
+}
+
+void schema_put(struct buffer *out)
+{
+    for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
+        if (!is_for(&sql_mysql, i))
+            continue;
+        put_statement(&sql_mysql, out, statements[i].text);
+        buffer_append_text(out, ";\n");
+    }
+    buffer_printf(out, INSERT_SCHEMA ";\n", SCHEMA_VERSION);
+    buffer_append_text(out, INSERT_ALEMBIC ";\n");
 }

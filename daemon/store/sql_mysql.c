@@ -63,16 +63,22 @@ static const struct {
     {4031, SQL_LOST},  /* disconnected for inactivity (MySQL) */
 };
 
-/* What helps against an error: the database's name stands between the two texts. */
+/* What helps against an error at a statement that begins so: the database's name stands between the two
+ * texts. */
+#define GRANT "; an administrator must GRANT SELECT, INSERT, UPDATE, DELETE ON `"
+#define LOGIN "; give the password in the URL, mysql://user:PASSWORD@host/"
 static const struct {
     unsigned code;
-    const char *before, *after;
+    const char *statement, *before, *after;
 } remedies[] = {
-    {1044, "; an administrator must GRANT ALL ON ", ".* TO this user"},
-    {1142, "; an administrator must GRANT ALL ON ", ".* TO this user"},
-    {1045, "; give the password in the URL, mysql://user:PASSWORD@host/", ", or with --password-file"},
-    {1698, "; give the password in the URL, mysql://user:PASSWORD@host/", ", or with --password-file"},
-    {1049, "; CREATE DATABASE ", " first"},
+    {1044, "", GRANT, "`.* TO this user, and CREATE DATABASE it first where there is none"},
+    {1142, "CREATE", "; an administrator must GRANT CREATE, REFERENCES ON `",
+     "`.* TO this user for the first start, or make the tables that `studyd --print-schema` prints"},
+    {1142, "", GRANT, "`.* TO this user"},
+    {1045, "", LOGIN, ", or with --password-file"},
+    {1698, "", LOGIN, ", or with --password-file"},
+    {1049, "", "; an administrator must first CREATE DATABASE `",
+     "` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"},
 };
 
 static struct sql_mysql *self(struct sql *sql)
@@ -90,12 +96,12 @@ static enum sql_status classify(unsigned code)
     return SQL_REFUSED;
 }
 
-/* `statement` is NULL while the connection is being opened. */
+/* `statement` is empty while the connection is being opened. */
 static void note_error(struct sql *sql, const char *statement)
 {
     unsigned code = mysql_errno(self(sql)->mysql);
     const char *before = "", *database = "", *after = "";
-    if (statement && classify(code) == SQL_RETRY) {
+    if (*statement && classify(code) == SQL_RETRY) {
         sql_fail(
             sql, SQL_RETRY,
             "%s (error %u) at %.*s...; another session holds a lock: look for it in SHOW PROCESSLIST and "
@@ -103,8 +109,9 @@ static void note_error(struct sql *sql, const char *statement)
             mysql_error(self(sql)->mysql), code, HEAD_SIZE, statement);
         return;
     }
-    for (size_t i = 0; i < sizeof remedies / sizeof *remedies; i++)
-        if (remedies[i].code == code) {
+    for (size_t i = 0; i < sizeof remedies / sizeof *remedies && !*before; i++)
+        if (remedies[i].code == code &&
+            strncmp(statement, remedies[i].statement, strlen(remedies[i].statement)) == 0) {
             before = remedies[i].before;
             database = self(sql)->database;
             after = remedies[i].after;
@@ -282,7 +289,7 @@ static struct sql *open_mysql(const struct sql_address *address, enum sql_role r
         set_session(sql, role);
         return sql;
     }
-    note_error(sql, NULL);
+    note_error(sql, "");
     if (sql->status != SQL_LOST) /* refused login, unknown database, ... */
         sql->status = SQL_FATAL;
     return sql;

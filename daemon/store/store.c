@@ -11,6 +11,7 @@
 #include "daemon/store/batch.h"
 #include "daemon/store/cold.h"
 #include "daemon/store/inside.h"
+#include "daemon/store/schema.h"
 #include "proto/log.h"
 #include "proto/memory.h"
 #include "proto/require.h"
@@ -261,6 +262,11 @@ int store_check_url(const char *url, struct problem *problem)
     int result = sql_address_read(&address, url, NULL, problem);
     sql_address_deinit(&address);
     return result;
+}
+
+void store_put_schema(struct buffer *out)
+{
+    schema_put(out);
 }
 
 struct store *store_new(uv_loop_t *loop, const char *url, const char *password, const struct store_sink *sink,

@@ -17,6 +17,7 @@
 #include <stdint.h>
 #include <uv.h>
 
+#include "proto/buffer.h"
 #include "proto/histogram.h"
 #include "proto/message.h"
 #include "proto/problem.h"
@@ -271,6 +272,8 @@ struct store;
                                       struct problem *problem);
 /* Is the URL valid? Touches nothing. 0, or -1 with `problem`. */
 [[nodiscard]] int store_check_url(const char *url, struct problem *problem);
+/* The statements that make the tables in an empty MySQL database, for an account that may not CREATE. */
+void store_put_schema(struct buffer *out);
 /* Queues. 0; or -1 where the store takes no changes now or its queue is full: the record was not taken,
  * `done` will not come. */
 [[nodiscard]] int store_submit(struct store *store, struct store_record *record);
