@@ -14,7 +14,12 @@
 #include "proto/memory.h"
 
 #define DEFAULT_FILE "/etc/studyd/studyd.conf"
-#define CREDENTIAL "studyd.password"
+
+/* Of systemd, for what no setting names. */
+#define CREDENTIAL_PASSWORD "studyd.password"
+#define CREDENTIAL_TOKENS "studyd.tokens"
+#define CREDENTIAL_CERT "studyd.cert"
+#define CREDENTIAL_KEY "studyd.key"
 #define MAX_PASSWORD 1000
 
 static const char *const log_levels[] = {"error", "warning", "info", "debug", NULL};
@@ -31,13 +36,24 @@ static const struct option_row rows[] = {
          "mysql://user@localhost/optuna?unix_socket=/run/mysqld/mysqld.sock or sqlite:////path/to/studyd.db; "
          "else studyd.db in state_dir"},
     {"password_file", "FILE", OPTION_TEXT, AT(password_file),
-     .help = "holds the database's password, alone on its line; else systemd's credential " CREDENTIAL
-             ", else what the store's URL says"},
+     .help =
+         "holds the database's password, alone on its line; else systemd's credential " CREDENTIAL_PASSWORD
+         ", else what the store's URL says"},
     {"state_dir", "DIR", OPTION_TEXT, AT(state_dir),
      .help = "where studyd keeps its studies when no store is given; else systemd's StateDirectory, else "
              "~/.local/state/studyd"},
     {"token_file", "FILE", OPTION_TEXT, AT(token_file), .is_reloadable = true,
-     .help = "holds the hashes of the tokens that clients must show; --new-token writes it"},
+     .help = "holds the hashes of the tokens that clients must show; --new-token writes it; else systemd's "
+             "credential " CREDENTIAL_TOKENS},
+    {"tls_cert_file", "FILE", OPTION_TEXT, AT(tls_cert_file),
+     .help = "serve https with this PEM certificate, followed by those that lead to its authority; the file "
+             "is read again on SIGHUP; else systemd's credential " CREDENTIAL_CERT},
+    {"tls_key_file", "FILE", OPTION_TEXT, AT(tls_key_file),
+     .help = "holds the certificate's key, as PEM without a password; read again on SIGHUP; else "
+             "systemd's credential " CREDENTIAL_KEY},
+    {"tls_client_ca_file", "FILE", OPTION_TEXT, AT(tls_client_ca_file),
+     .help = "let in only clients that show a certificate signed by one of these, besides their token; read "
+             "again on SIGHUP"},
     {"hosts", "NAME", OPTION_LIST, AT(hosts), .is_reloadable = true,
      .help =
          "a name under which clients reach studyd, as in their Host header; loopback and the addresses of "
@@ -124,15 +140,31 @@ static int read_password(struct config *config, const char *path, struct problem
     return 0;
 }
 
-static int choose_password(struct config *config, struct problem *problem)
+/* The path of systemd's credential, or NULL where there is none of this name. */
+static char *find_credential(const char *name)
 {
-    const char *credentials = getenv("CREDENTIALS_DIRECTORY");
-    MEMORY_AUTO char *credential = credentials ? text_of("%s/" CREDENTIAL, credentials) : NULL;
+    const char *directory = getenv("CREDENTIALS_DIRECTORY");
+    char *path = directory ? text_of("%s/%s", directory, name) : NULL;
     struct stat status;
 
-    if (config->password_file)
-        return read_password(config, config->password_file, problem);
-    return credential && stat(credential, &status) == 0 ? read_password(config, credential, problem) : 0;
+    if (path && stat(path, &status) == 0)
+        return path;
+    free(path);
+    return NULL;
+}
+
+static void choose_file(char **file, const char *credential)
+{
+    if (!*file)
+        *file = find_credential(credential);
+}
+
+static int choose_password(struct config *config, struct problem *problem)
+{
+    MEMORY_AUTO char *credential = find_credential(CREDENTIAL_PASSWORD);
+    const char *path = config->password_file ? config->password_file : credential;
+
+    return path ? read_password(config, path, problem) : 0;
 }
 
 static int choose_store(struct config *config, struct problem *problem)
@@ -165,6 +197,17 @@ static int check_listen(const struct config *config, struct problem *problem)
     return 0;
 }
 
+static int check_tls(const struct config *config, struct problem *problem)
+{
+    if (!config->tls_cert_file == !config->tls_key_file &&
+        (config->tls_cert_file || !config->tls_client_ca_file))
+        return 0;
+    return problem_set(problem, PROBLEM_INVALID, "tls_cert_file",
+                       "https needs both tls_cert_file and tls_key_file, tls_client_ca_file only comes on "
+                       "top, and there is no %s",
+                       config->tls_cert_file ? "tls_key_file" : "tls_cert_file");
+}
+
 int config_read(struct config *config, int argc, char **argv, struct problem *problem)
 {
     char error[512];
@@ -180,7 +223,10 @@ int config_read(struct config *config, int argc, char **argv, struct problem *pr
                            "--new-token needs --token-file FILE, to add its hash to");
     if (config->new_token)
         return 0;
-    if (check_listen(config, problem) || choose_store(config, problem))
+    choose_file(&config->token_file, CREDENTIAL_TOKENS);
+    choose_file(&config->tls_cert_file, CREDENTIAL_CERT);
+    choose_file(&config->tls_key_file, CREDENTIAL_KEY);
+    if (check_listen(config, problem) || check_tls(config, problem) || choose_store(config, problem))
         return -1;
     return choose_password(config, problem);
 }

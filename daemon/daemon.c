@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <uv.h>
 
 #include "daemon/http/auth.h"
@@ -166,7 +167,7 @@ static void announce(struct daemon *daemon)
     daemon->is_announced = true;
     for (size_t i = 0; i < server_n_addresses(daemon->server); i++) {
         address_format(server_address(daemon->server, i), address);
-        fprintf(stderr, "studyd: listening on http://%s\n", address);
+        fprintf(stderr, "studyd: listening on %s://%s\n", daemon->http.tls ? "https" : "http", address);
     }
     service_notify_ready();
 }
@@ -268,9 +269,38 @@ static int load_auth(const struct config *config, struct auth **auth, struct pro
     return *auth ? 0 : -1;
 }
 
-/* What requests are judged by, from the settings as they are now. */
-static void use_settings(struct daemon *daemon, struct auth *auth)
+/* The names of the files are those that it started with. */
+static int load_tls(const struct config *config, struct tls **tls, struct problem *problem)
 {
+    const struct tls_files files = {config->tls_cert_file, config->tls_key_file, config->tls_client_ca_file};
+
+    *tls = NULL;
+    if (!files.certificate)
+        return 0;
+    *tls = tls_load(&files, problem);
+    return *tls ? 0 : -1;
+}
+
+static void log_certificate(const struct tls *tls)
+{
+    struct problem problem = {};
+    char end[TLS_TIME_SIZE];
+
+    if (!tls)
+        return;
+    tls_format_end(tls, end);
+    if (tls_check_dates(tls, time(NULL), &problem))
+        log_warning("%s", problem.detail);
+    else
+        log_info("https with a certificate that ends on %s", end);
+}
+
+/* What requests are judged by, from the settings as they are now. */
+static void use_settings(struct daemon *daemon, struct auth *auth, struct tls *tls)
+{
+    tls_unref(daemon->http.tls);
+    daemon->http.tls = tls;
+    log_certificate(tls);
     auth_unref(daemon->auth);
     daemon->auth = auth;
     daemon->http.auth = auth;
@@ -284,15 +314,17 @@ static int reload(struct daemon *daemon, struct buffer *restart, struct problem 
 {
     struct config fresh = {};
     struct auth *auth = NULL;
+    struct tls *tls = NULL;
     int result = -1;
 
     if (config_read(&fresh, daemon->argc, daemon->argv, problem) == 0 &&
-        load_auth(&fresh, &auth, problem) == 0 &&
+        load_auth(&fresh, &auth, problem) == 0 && load_tls(daemon->config, &tls, problem) == 0 &&
         config_reload(daemon->config, &fresh, restart, problem) == 0) {
-        use_settings(daemon, auth);
+        use_settings(daemon, auth, tls);
         result = 0;
     } else {
         auth_unref(auth);
+        tls_unref(tls);
     }
     config_deinit(&fresh);
     return result;
@@ -412,10 +444,15 @@ static void build(struct daemon *daemon)
 static enum exit_code start(struct daemon *daemon, struct problem *problem)
 {
     struct auth *auth;
+    struct tls *tls;
 
     if (load_auth(daemon->config, &auth, problem))
         return EXIT_SETTINGS;
-    use_settings(daemon, auth);
+    if (load_tls(daemon->config, &tls, problem)) {
+        auth_unref(auth);
+        return EXIT_SETTINGS;
+    }
+    use_settings(daemon, auth, tls);
     if (config_make_state_dir(daemon->config, problem) || listen_all(daemon, problem))
         return EXIT_FAILED;
     return open_store(daemon, problem) ? EXIT_SETTINGS : EXIT_STOPPED;
@@ -439,6 +476,7 @@ enum exit_code daemon_run(struct config *config, int argc, char **argv)
     studies_free(daemon.studies);
     auth_unref(daemon.auth);
     traffic_free(daemon.http.traffic);
+    tls_unref(daemon.http.tls);
     failed_auth_free(daemon.http.failed_auth);
     require(uv_loop_close(&daemon.loop) == 0);
     return daemon.exit_code;

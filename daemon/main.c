@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* studyd's command line: what is answered at once, and else the daemon. */
 #include <stdio.h>
+#include <time.h>
 
 #include "daemon/config.h"
 #include "daemon/daemon.h"
 #include "daemon/http/auth.h"
+#include "daemon/http/tls.h"
 #include "daemon/store/store.h"
 #include "proto/buffer.h"
 #include "proto/log.h"
@@ -40,12 +42,31 @@ static enum exit_code new_token(const struct config *config, struct problem *pro
     return EXIT_STOPPED;
 }
 
-static enum exit_code check_config(const struct config *config, struct problem *problem)
+static bool check_tokens(const struct config *config, struct problem *problem)
 {
     struct auth *auth = config->token_file ? auth_load(config->token_file, problem) : NULL;
 
     auth_unref(auth);
-    if ((config->token_file && !auth) || store_check_url(config->store, problem))
+    return auth || !config->token_file;
+}
+
+/* A certificate's dates are worth a warning: studyd would run with it. */
+static bool check_tls(const struct config *config, struct problem *problem)
+{
+    const struct tls_files files = {config->tls_cert_file, config->tls_key_file, config->tls_client_ca_file};
+    struct tls *tls = files.certificate ? tls_load(&files, problem) : NULL;
+    struct problem warning = {};
+
+    if (tls_check_dates(tls, time(NULL), &warning))
+        fprintf(stderr, "studyd: warning: %s\n", warning.detail);
+    tls_unref(tls);
+    return tls || !files.certificate;
+}
+
+static enum exit_code check_config(const struct config *config, struct problem *problem)
+{
+    if (!check_tokens(config, problem) || !check_tls(config, problem) ||
+        store_check_url(config->store, problem))
         return refuse(problem);
     puts("studyd: the settings are valid");
     return EXIT_STOPPED;

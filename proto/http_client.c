@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "proto/curl_loop.h"
+#include "proto/curl_tls.h"
 #include "proto/json_read.h"
 #include "proto/log.h"
 #include "proto/memory.h"
@@ -25,7 +26,7 @@ struct http_client {
     char **urls;    /* owned; without a slash at the end */
     size_t current; /* the coordinator that is asked now */
     bool is_away;   /* the last attempt had no answer, and that was said */
-    char *ca_file, *user_agent;
+    char *ca_file, *cert_file, *key_file, *user_agent;
     struct curl_slist *headers;
     long connect_timeout_ms;
     struct exchange *exchanges; /* under way */
@@ -219,6 +220,16 @@ static void refused_for_now(struct exchange *exchange, int status)
     json_decref(json);
 }
 
+static void attempt_failed(struct exchange *exchange, CURLcode result)
+{
+    const char *words = exchange->curl_error[0] ? exchange->curl_error : curl_easy_strerror(result);
+    char text[CURL_ERROR_SIZE + 200];
+
+    curl_tls_explain(exchange->easy, result, words, exchange->client->ca_file, exchange->client->cert_file,
+                     text, sizeof text);
+    attempt_in_vain(exchange, 0, text);
+}
+
 static void attempt_done(CURL *easy, CURLcode result)
 {
     struct exchange *exchange;
@@ -228,8 +239,7 @@ static void attempt_done(CURL *easy, CURLcode result)
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     exchange->is_transferring = false;
     if (result != CURLE_OK) {
-        attempt_in_vain(exchange, 0,
-                        exchange->curl_error[0] ? exchange->curl_error : curl_easy_strerror(result));
+        attempt_failed(exchange, result);
     } else if (is_worth_repeating((int)status)) {
         refused_for_now(exchange, (int)status);
     } else {
@@ -275,6 +285,12 @@ static CURL *easy_new(struct exchange *exchange)
     curl_easy_setopt(easy, CURLOPT_USERAGENT, client->user_agent);
     if (client->ca_file)
         curl_easy_setopt(easy, CURLOPT_CAINFO, client->ca_file);
+    if (client->cert_file) {
+        curl_easy_setopt(easy, CURLOPT_SSLCERT, client->cert_file);
+        curl_easy_setopt(easy, CURLOPT_SSLKEY, client->key_file);
+    }
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_CERTINFO, 1L); /* to say what is wrong with it */
     if (exchange->body)
         curl_easy_setopt(easy, CURLOPT_POSTFIELDS, exchange->body);
     curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
@@ -384,6 +400,8 @@ static void client_free(struct http_client *client)
         free(client->urls[i]);
     free(client->urls);
     free(client->ca_file);
+    free(client->cert_file);
+    free(client->key_file);
     free(client->user_agent);
     curl_slist_free_all(client->headers);
     free(client);
@@ -397,6 +415,8 @@ struct http_client *http_client_new(uv_loop_t *loop, const struct http_client_co
     require(config->n_urls > 0);
     client->loop = loop;
     client->ca_file = memory_strdup(config->ca_file);
+    client->cert_file = memory_strdup(config->cert_file);
+    client->key_file = memory_strdup(config->key_file);
     client->user_agent = memory_strdup(config->user_agent);
     client->connect_timeout_ms = config->connect_timeout_ms;
     if (read_urls(client, config, problem) < 0) {

@@ -25,6 +25,8 @@ struct http_client_config {
     const char *const *urls; /* "http://host:8090", "https://…", no path; copied */
     const char *token;       /* bearer token or NULL; copied */
     const char *ca_file;     /* PEM file for https, or NULL for the system's; copied */
+    const char *cert_file;   /* PEM file of the certificate to show, or NULL; copied */
+    const char *key_file;    /* and of its key; copied */
     const char *user_agent;  /* "study-worker/0.1.0"; copied */
     long connect_timeout_ms;
 };

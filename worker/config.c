@@ -46,6 +46,9 @@ static const struct option_row rows[] = {
     {"token_file", "FILE", OPTION_TEXT, AT(token_file),
      .help = "holds the token for studyd, alone on its line; else STUDYD_TOKEN"},
     {"ca_file", "FILE", OPTION_TEXT, AT(ca_file), .help = "PEM certificates to trust for https"},
+    {"cert_file", "FILE", OPTION_TEXT, AT(cert_file),
+     .help = "the PEM certificate to show to a studyd that has tls_client_ca_file"},
+    {"key_file", "FILE", OPTION_TEXT, AT(key_file), .help = "holds its key, as PEM without a password"},
     {"name", "NAME", OPTION_TEXT, AT(name), .help = "what studyd calls this worker; else the host's name"},
     {"report", "FILE", OPTION_TEXT, AT(report), .help = "write a summary to FILE at the end, as JSON"},
     {"exit_when_finished", NULL, OPTION_BOOL, AT(exit_when_finished),
@@ -138,8 +141,30 @@ static void name_after_host(struct worker_config *config)
     config->name = memory_strdup(host[0] ? host : "worker");
 }
 
+static int check_readable(const char *key, const char *file, struct problem *problem)
+{
+    return !file || access(file, R_OK) == 0
+               ? 0
+               : problem_set(problem, PROBLEM_INVALID, "", "%s %s: %s", key, file, strerror(errno));
+}
+
+static int check_tls(const struct worker_config *config, struct problem *problem)
+{
+    if (!config->cert_file != !config->key_file)
+        return problem_set(problem, PROBLEM_INVALID, "",
+                           "cert_file and key_file belong together, and there is no %s",
+                           config->cert_file ? "key_file" : "cert_file");
+    return check_readable("ca_file", config->ca_file, problem) ||
+                   check_readable("cert_file", config->cert_file, problem) ||
+                   check_readable("key_file", config->key_file, problem)
+               ? -1
+               : 0;
+}
+
 static int check(const struct worker_config *config, struct problem *problem)
 {
+    if (check_tls(config, problem))
+        return -1;
     if (config->coordinators.n_items == 0)
         return problem_set(problem, PROBLEM_INVALID, "",
                            "where is studyd? Give --coordinator http://HOST:8090, or set STUDYD_URL");

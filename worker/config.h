@@ -23,6 +23,8 @@ struct worker_config {
     char *libxgboost; /* or NULL */
     char *token_file; /* or NULL */
     char *ca_file;    /* or NULL */
+    char *cert_file;  /* or NULL: it shows no certificate */
+    char *key_file;   /* NULL where cert_file is */
     char *name;       /* never NULL once read: the host's */
     char *report;     /* or NULL */
     bool exit_when_finished;

@@ -458,6 +458,8 @@ static int make_client(struct supervisor *supervisor, struct problem *problem)
                                         .urls = (const char *const *)config->coordinators.items,
                                         .token = config->token,
                                         .ca_file = config->ca_file,
+                                        .cert_file = config->cert_file,
+                                        .key_file = config->key_file,
                                         .user_agent = "study-worker/" STUDYD_VERSION,
                                         .connect_timeout_ms = CONNECT_TIMEOUT_MS};
 

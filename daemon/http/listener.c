@@ -3,12 +3,14 @@
 #include "daemon/http/listener.h"
 
 #include <errno.h>
+#include <gnutls/abstract.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/http/tls.h"
 #include "proto/log.h"
 #include "proto/memory.h"
 #include "proto/require.h"
@@ -141,17 +143,33 @@ void listener_wake(struct listener *listener)
 
 /* ---- beginning and end ---- */
 
+/* libmicrohttpd wants to know where a certificate would come from. That of the connection comes before it,
+ * and this refuses the handshake of one that has none. */
+static int no_certificate(struct gnutls_session_int *, const gnutls_datum_t *, int,
+                          const gnutls_pk_algorithm_t *, int, gnutls_pcert_st **, unsigned *,
+                          struct gnutls_privkey_st **)
+{
+    return -1;
+}
+
 static struct MHD_Daemon *start_mhd(struct listener *listener, int fd, const struct listener_limits *limits,
                                     const struct listener_callbacks *callbacks)
 {
+    struct MHD_OptionItem plain[] = {{MHD_OPTION_END, 0, NULL}};
+    struct MHD_OptionItem tls[] = {{MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)no_certificate},
+                                   {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)TLS_PRIORITIES},
+                                   {MHD_OPTION_END, 0, NULL}};
+
     return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-        callbacks->handle, listener, MHD_OPTION_EXTERNAL_LOGGER, log_mhd, NULL, /* this one must come first */
+        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_TURBO | MHD_USE_ERROR_LOG |
+            (limits->is_tls ? MHD_USE_TLS : 0),
+        0, NULL, NULL, callbacks->handle, listener, MHD_OPTION_EXTERNAL_LOGGER, log_mhd,
+        NULL, /* this one must come first */
         MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT, limits->max_connections,
         MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_MEMORY_BYTES, MHD_OPTION_CONNECTION_TIMEOUT,
         limits->silence_s, MHD_OPTION_NOTIFY_CONNECTION, callbacks->connection, listener,
         MHD_OPTION_URI_LOG_CALLBACK, callbacks->begin, listener, MHD_OPTION_NOTIFY_COMPLETED, callbacks->end,
-        listener, MHD_OPTION_END);
+        listener, MHD_OPTION_ARRAY, limits->is_tls ? tls : plain, MHD_OPTION_END);
 }
 
 struct listener *listener_new(uv_loop_t *loop, const struct address *address,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <microhttpd.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
@@ -23,6 +24,7 @@ struct listener_callbacks {
 struct listener_limits {
     unsigned max_connections; /* more wait until one ends */
     unsigned silence_s;       /* then a connection ends; a suspended one does not */
+    bool is_tls;              /* `connection` gives each one its certificate when it begins */
 };
 
 /* Opens the socket, and serves from the loop's next turn on. NULL with `problem` where the address is taken

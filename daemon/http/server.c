@@ -40,22 +40,44 @@ struct server {
 
 /* ---- a connection ---- */
 
-static void connection_cb(void *cls, struct MHD_Connection *connection, void **client,
-                          enum MHD_ConnectionNotificationCode code)
-{
-    struct server *server = listener_user(cls);
+struct connection {
+    struct client *client; /* owned */
+    struct tls *tls;       /* held: it ends with the certificate that it began with; or NULL */
+};
 
-    if (code == MHD_CONNECTION_NOTIFY_STARTED)
-        *client =
-            client_new(server->clients,
-                       MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
-    else
-        client_free(*client);
+static struct connection *connection_new(struct server *server, struct MHD_Connection *of)
+{
+    struct connection *connection = memory_new(sizeof *connection);
+
+    connection->client = client_new(
+        server->clients, MHD_get_connection_info(of, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+    connection->tls = tls_ref(server->context->tls);
+    tls_begin(connection->tls, of);
+    return connection;
 }
 
-static struct client *client_of(struct MHD_Connection *connection)
+static void connection_free(struct connection *connection)
 {
-    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+    client_free(connection->client);
+    tls_unref(connection->tls);
+    free(connection);
+}
+
+static void connection_cb(void *cls, struct MHD_Connection *of, void **connection,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        *connection = connection_new(listener_user(cls), of);
+    else
+        connection_free(*connection);
+}
+
+static struct client *client_of(struct MHD_Connection *of)
+{
+    const struct connection *connection =
+        MHD_get_connection_info(of, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+
+    return connection->client;
 }
 
 /* ---- a request begins ---- */
@@ -276,7 +298,8 @@ int server_listen(struct server *server, const struct address *address, unsigned
 {
     static const struct listener_callbacks callbacks = {connection_cb, begin_cb, handle_cb, end_cb};
     const struct listener_limits limits = {.max_connections = max_connections,
-                                           .silence_s = server->request_timeout_s};
+                                           .silence_s = server->request_timeout_s,
+                                           .is_tls = server->context->tls};
     struct listener *listener = listener_new(server->loop, address, &limits, &callbacks, server, problem);
 
     if (!listener)

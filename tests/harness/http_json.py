@@ -41,11 +41,13 @@ def path(*segments):
 
 
 class Http:
-    def __init__(self, url, token=None, timeout_s=70.0):
+    def __init__(self, url, token=None, timeout_s=70.0, tls=None):
+        """`tls`: an ssl.SSLContext, for https."""
         self.url = url
         self.address = urllib.parse.urlsplit(url).netloc
         self.token = token
         self.timeout_s = timeout_s
+        self.tls = tls
         self.local = threading.local()
 
     def close(self):
@@ -54,6 +56,11 @@ class Http:
         if connection:
             connection.close()
         self.local.connection = None
+
+    def connect(self):
+        if self.url.startswith("https:"):
+            return http.client.HTTPSConnection(self.address, timeout=self.timeout_s, context=self.tls)
+        return http.client.HTTPConnection(self.address, timeout=self.timeout_s)
 
     def request(self, method, target, body=None, headers=None):
         """One exchange, whatever its status. `body` is JSON, or bytes as they are."""
@@ -64,7 +71,7 @@ class Http:
             all_headers["Content-Type"] = "application/json"
         all_headers.update(headers or {})
         if getattr(self.local, "connection", None) is None:
-            self.local.connection = http.client.HTTPConnection(self.address, timeout=self.timeout_s)
+            self.local.connection = self.connect()
         try:
             self.local.connection.request(method, target, body, all_headers)
             answer = self.local.connection.getresponse()

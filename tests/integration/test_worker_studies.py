@@ -176,6 +176,8 @@ WRONG = {
     "missing parent of a directory": (["--coordinator", "http://a", "--model-dir", "/nowhere/m"], "model_dir /nowhere/m: No such file"),
     "no directory": (["--coordinator", "http://a", "--model-dir", "/dev/null"], "model_dir /dev/null: Not a directory"),
     "missing token": (["--coordinator", "http://a", "--token-file", "/nowhere"], "token_file /nowhere: No such file"),
+    "missing authority": (["--coordinator", "https://a", "--ca-file", "/nowhere"], "ca_file /nowhere: No such file"),
+    "certificate without a key": (["--coordinator", "https://a", "--cert-file", "/dev/null"], "there is no key_file"),
     "missing file": (["--config", "/nowhere"], "cannot read /nowhere"),
 }
 

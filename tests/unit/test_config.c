@@ -168,10 +168,38 @@ static void test_password(void **)
     unlink(credential);
 }
 
-/* A token has to be written down somewhere. */
+/* systemd's credentials stand for the files that no setting names. */
+static void test_credentials(void **)
+{
+    static const char *const names[] = {"studyd.tokens", "studyd.cert", "studyd.key"};
+    char paths[3][80];
+    struct problem problem;
+    struct config config;
+
+    setenv("CREDENTIALS_DIRECTORY", directory, 1);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(paths[i], sizeof paths[i], "%s/%s", directory, names[i]);
+        write_file(paths[i], "");
+    }
+    assert_int_equal(read_config(&config, &problem, ARGUMENTS("--listen", "0.0.0.0:8090")), 0);
+    assert_string_equal(config.token_file, paths[0]);
+    assert_string_equal(config.tls_cert_file, paths[1]);
+    assert_string_equal(config.tls_key_file, paths[2]);
+    config_deinit(&config);
+    assert_int_equal(read_config(&config, &problem, ARGUMENTS("--token-file", tokens)), 0);
+    assert_string_equal(config.token_file, tokens);
+    config_deinit(&config);
+    unlink(paths[2]);
+    assert_refused(ARGUMENTS(), "there is no tls_key_file");
+    unlink(paths[1]);
+    unlink(paths[0]);
+}
+
+/* A token has to be written down somewhere; a list of studies is a new token's. */
 static void test_new_token(void **)
 {
     assert_refused(ARGUMENTS("--new-token", "reader"), "--token-file");
+    assert_refused(ARGUMENTS("--for-studies", "wine"), "--new-token");
 }
 
 /* The whole path of the state directory is made, for its owner alone; what is there stays as it is. */
@@ -264,9 +292,10 @@ static void test_sample(void **)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_default_store), TEST(test_given_store),         TEST(test_beyond_loopback),
-        TEST(test_password),      TEST(test_new_token),           TEST(test_state_dir),
-        TEST(test_reload),        TEST(test_reload_keeps_tokens), TEST(test_sample),
+        TEST(test_default_store), TEST(test_given_store), TEST(test_beyond_loopback),
+        TEST(test_password),      TEST(test_credentials), TEST(test_new_token),
+        TEST(test_state_dir),     TEST(test_reload),      TEST(test_reload_keeps_tokens),
+        TEST(test_sample),
     };
 
     return cmocka_run_group_tests(tests, set_up_all, tear_down_all);
