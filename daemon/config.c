@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "daemon/http/address.h"
+#include "daemon/sockets.h"
 #include "proto/buffer.h"
 #include "proto/memory.h"
 
@@ -29,7 +30,8 @@ static const struct option_row rows[] = {
     {"config", "FILE", OPTION_TEXT, AT(config), .is_command_line_only = true,
      .help = "read settings from FILE instead of " DEFAULT_FILE},
     {"listen", "ADDR:PORT", OPTION_LIST, AT(listen), .default_text = "127.0.0.1:8090",
-     .help = "address to serve HTTP on, as 127.0.0.1:8090 or [::1]:8090; port 0 takes a free one"},
+     .help = "address to serve HTTP on, as 127.0.0.1:8090 or [::1]:8090; port 0 takes a free one; "
+             "sockets that systemd passes (studyd.socket) stand for all of them"},
     {"store", "URL", OPTION_TEXT, AT(store),
      .help =
          "the database, as mysql://user:password@host:3306/optuna, "
@@ -179,6 +181,29 @@ static int choose_store(struct config *config, struct problem *problem)
 
 /* ---- checks ---- */
 
+/* An address is judged alike whoever opens it. */
+static int take_sockets(struct config *config, struct problem *problem)
+{
+    char text[ADDRESS_TEXT_SIZE];
+    struct option_list *listen = &config->listen;
+
+    config->n_sockets = sockets_count();
+    if (config->n_sockets == 0)
+        return 0;
+    while (listen->n_items)
+        free(listen->items[--listen->n_items]);
+    listen->items = memory_resize(listen->items, config->n_sockets, sizeof listen->items[0]);
+    while (listen->n_items < config->n_sockets) {
+        struct address address;
+
+        if (sockets_address(listen->n_items, &address, problem))
+            return -1;
+        address_format(&address, text);
+        listen->items[listen->n_items++] = memory_strdup(text);
+    }
+    return 0;
+}
+
 static int check_listen(const struct config *config, struct problem *problem)
 {
     for (size_t i = 0; i < config->listen.n_items; i++) {
@@ -226,7 +251,8 @@ int config_read(struct config *config, int argc, char **argv, struct problem *pr
     choose_file(&config->token_file, CREDENTIAL_TOKENS);
     choose_file(&config->tls_cert_file, CREDENTIAL_CERT);
     choose_file(&config->tls_key_file, CREDENTIAL_KEY);
-    if (check_listen(config, problem) || check_tls(config, problem) || choose_store(config, problem))
+    if (take_sockets(config, problem) || check_listen(config, problem) || check_tls(config, problem) ||
+        choose_store(config, problem))
         return -1;
     return choose_password(config, problem);
 }

@@ -9,15 +9,16 @@
 #include "proto/problem.h"
 
 struct config {
-    char *config; /* or NULL */
-    struct option_list listen;
-    char *store;              /* URL; never NULL once read */
-    char *password_file;      /* or NULL */
-    char *state_dir;          /* or NULL where the store is given and it is not needed */
-    char *token_file;         /* or NULL: no tokens, everybody who gets here may do everything */
-    char *tls_cert_file;      /* or NULL: plain HTTP */
-    char *tls_key_file;       /* NULL where tls_cert_file is */
-    char *tls_client_ca_file; /* or NULL */
+    char *config;              /* or NULL */
+    struct option_list listen; /* where systemd passes sockets, their addresses, in order */
+    size_t n_sockets;          /* that it passes */
+    char *store;               /* URL; never NULL once read */
+    char *password_file;       /* or NULL */
+    char *state_dir;           /* or NULL where the store is given and it is not needed */
+    char *token_file;          /* or NULL: no tokens, everybody who gets here may do everything */
+    char *tls_cert_file;       /* or NULL: plain HTTP */
+    char *tls_key_file;        /* NULL where tls_cert_file is */
+    char *tls_client_ca_file;  /* or NULL */
     struct option_list hosts;
     bool allow_unauthenticated;
     int64_t max_connections;

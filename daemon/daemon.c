@@ -13,6 +13,7 @@
 #include "daemon/http/traffic.h"
 #include "daemon/ports.h"
 #include "daemon/service.h"
+#include "daemon/sockets.h"
 #include "daemon/store/store.h"
 #include "daemon/study/study.h"
 #include "proto/buffer.h"
@@ -378,6 +379,13 @@ static unsigned limit_connections(const struct config *config)
     return (unsigned)left;
 }
 
+static void warn_of_eavesdroppers(const struct daemon *daemon, const struct address *address)
+{
+    if (daemon->auth && !daemon->http.tls && !address_is_loopback(address))
+        log_warning("tokens go over the network as plain text: whoever can read along can use them; serve "
+                    "https (tls_cert_file), or let a proxy on this machine do it");
+}
+
 static int listen_all(struct daemon *daemon, struct problem *problem)
 {
     const struct config *config = daemon->config;
@@ -386,9 +394,12 @@ static int listen_all(struct daemon *daemon, struct problem *problem)
     for (size_t i = 0; i < config->listen.n_items; i++) {
         struct address address;
 
+        int socket = i < config->n_sockets ? sockets_fd(i) : -1;
+
         if (address_parse(&address, config->listen.items[i], problem) ||
-            server_listen(daemon->server, &address, max_connections, problem))
+            server_listen(daemon->server, &address, socket, max_connections, problem))
             return -1;
+        warn_of_eavesdroppers(daemon, &address);
     }
     return 0;
 }

@@ -172,11 +172,11 @@ static struct MHD_Daemon *start_mhd(struct listener *listener, int fd, const str
         listener, MHD_OPTION_ARRAY, limits->is_tls ? tls : plain, MHD_OPTION_END);
 }
 
-struct listener *listener_new(uv_loop_t *loop, const struct address *address,
+struct listener *listener_new(uv_loop_t *loop, const struct address *address, int socket,
                               const struct listener_limits *limits,
                               const struct listener_callbacks *callbacks, void *user, struct problem *problem)
 {
-    int fd = open_socket(address);
+    int fd = socket < 0 ? open_socket(address) : socket;
 
     if (fd < 0) {
         listen_problem(address, problem);

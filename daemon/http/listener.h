@@ -27,9 +27,9 @@ struct listener_limits {
     bool is_tls;              /* `connection` gives each one its certificate when it begins */
 };
 
-/* Opens the socket, and serves from the loop's next turn on. NULL with `problem` where the address is taken
- * or not ours. */
-[[nodiscard]] struct listener *listener_new(uv_loop_t *loop, const struct address *address,
+/* Takes `socket`, which listens on the address, or opens one where it is -1, and serves from the loop's next
+ * turn on. NULL with `problem` where the address is taken or not ours. */
+[[nodiscard]] struct listener *listener_new(uv_loop_t *loop, const struct address *address, int socket,
                                             const struct listener_limits *limits,
                                             const struct listener_callbacks *callbacks, void *user,
                                             struct problem *problem);
@@ -38,7 +38,7 @@ void *listener_user(const struct listener *listener);
 const struct address *listener_address(const struct listener *listener);
 /* A connection was resumed: libmicrohttpd does not notice by itself. */
 void listener_wake(struct listener *listener);
-/* New connections are refused; open ones go on. */
+/* New connections are refused, or wait for who has the socket, too; open ones go on. */
 void listener_quiesce(struct listener *listener);
 /* Ends all connections; none may be suspended. Frees itself when the loop has let go. */
 void listener_close(struct listener *listener);

@@ -293,14 +293,15 @@ struct server *server_new(uv_loop_t *loop, const struct http_context *context, u
     return server;
 }
 
-int server_listen(struct server *server, const struct address *address, unsigned max_connections,
+int server_listen(struct server *server, const struct address *address, int socket, unsigned max_connections,
                   struct problem *problem)
 {
     static const struct listener_callbacks callbacks = {connection_cb, begin_cb, handle_cb, end_cb};
     const struct listener_limits limits = {.max_connections = max_connections,
                                            .silence_s = server->request_timeout_s,
                                            .is_tls = server->context->tls};
-    struct listener *listener = listener_new(server->loop, address, &limits, &callbacks, server, problem);
+    struct listener *listener =
+        listener_new(server->loop, address, socket, &limits, &callbacks, server, problem);
 
     if (!listener)
         return -1;

@@ -15,8 +15,9 @@ struct server;
  * and a connection may be silent for as long. */
 [[nodiscard]] struct server *server_new(uv_loop_t *loop, const struct http_context *context,
                                         unsigned request_timeout_s);
-/* Serves on one more address. 0, or -1 with `problem`. */
-[[nodiscard]] int server_listen(struct server *server, const struct address *address,
+/* Serves on one more address: on `socket`, which it takes, or (-1) on one that it opens. 0, or -1 with
+ * `problem`. */
+[[nodiscard]] int server_listen(struct server *server, const struct address *address, int socket,
                                 unsigned max_connections, struct problem *problem);
 size_t server_n_addresses(const struct server *server);
 /* The real one, where port 0 was asked for. */
