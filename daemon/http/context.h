@@ -18,7 +18,7 @@ struct http_context {
     const char *store_name; /* for the status page; without a password */
     struct auth *auth;      /* NULL: there are no tokens, everybody is admin */
     struct failed_auth *failed_auth;
-    struct tls *tls; /* what new connections get; NULL: plain HTTP, from the start to the end */
+    struct tls *tls;           /* what new connections get; NULL: plain HTTP, from the start to the end */
     struct option_list hosts;  /* borrowed: names in Host headers that are ours, besides loopback */
     struct option_list listen; /* borrowed: addresses that are ours, as configured */
     struct traffic *traffic;   /* borrowed */
