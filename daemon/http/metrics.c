@@ -229,8 +229,8 @@ static void put_best(const struct seen *seen, struct buffer *out)
 static void put_workers(const struct request *request, struct buffer *out)
 {
     size_t n;
-    MEMORY_AUTO struct worker_view *workers = request_workers(request, &n);
 
+    free(request_workers(request, &n));
     exposition_single(out, "studyd_workers", "gauge", "Workers that were seen in the last hour.", (double)n);
 }
 
