@@ -58,6 +58,14 @@ static void put_own_row(struct sql *sql, int64_t study_id, const char *uid, cons
     put_attribute(sql, "study_system_attributes", study_id, "studyd:uid", &json);
 }
 
+/* Trials that are handed out again begin anew, so that theirs tell the first ask no more. */
+static void put_first_ask(struct sql *sql, int64_t study_id, int64_t first_ask_us)
+{
+    BUFFER_AUTO struct buffer json = {0};
+    buffer_printf(&json, "%lld", (long long)first_ask_us);
+    put_attribute(sql, "study_system_attributes", study_id, "studyd:first_ask", &json);
+}
+
 static bool is_name_taken(struct sql *sql, const char *name)
 {
     BUFFER_AUTO struct buffer quoted = {0};
@@ -136,6 +144,11 @@ static void put_seqs(struct batch *batch)
                 buffer_text(&cases), buffer_text(&uids));
 }
 
+static bool is_hand_out(const struct store_record *record)
+{
+    return record->change == STORE_CREATE_TRIAL || record->change == STORE_START_TRIAL;
+}
+
 void batch_put_studies(struct batch *batch)
 {
     for (size_t i = 0; i < batch->n; i++) {
@@ -153,6 +166,8 @@ void batch_put_studies(struct batch *batch)
             change_study(batch, study, record);
         else if (record->change == STORE_DELETE_STUDY)
             delete_study(batch, study);
+        else if (is_hand_out(record) && record->trial.first_ask_us)
+            put_first_ask(batch->sql, record->study_id, record->trial.first_ask_us);
         if (study && record->seq > study->seq)
             study->seq = record->seq;
     }

@@ -79,12 +79,15 @@ static void take_spec(struct loaded_study *loaded, const char *json_text)
 
 static void read_system_attributes(struct sql *sql, struct study_list *list)
 {
-    sql_query(sql, "SELECT study_id, `key`, value_json FROM study_system_attributes "
-                   "WHERE `key` IN ('studyd:spec', 'studyd:uid') AND value_json IS NOT NULL");
+    sql_query(sql,
+              "SELECT study_id, `key`, value_json FROM study_system_attributes "
+              "WHERE `key` IN ('studyd:spec', 'studyd:uid', 'studyd:first_ask') AND value_json IS NOT NULL");
     while (sql_next(sql)) {
         struct loaded_study *loaded = find_study(list, sql_int(sql, 0));
         if (loaded && strcmp(sql_text(sql, 1), "studyd:uid") == 0)
             take_uid(loaded, sql_text(sql, 2));
+        else if (loaded && strcmp(sql_text(sql, 1), "studyd:first_ask") == 0)
+            loaded->study.first_ask_us = strtoll(sql_text(sql, 2), NULL, 10);
         else if (loaded)
             take_spec(loaded, sql_text(sql, 2));
     }

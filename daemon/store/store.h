@@ -44,11 +44,12 @@ struct store_study {
     const char
         *spec_json; /* the stored spec; NULL for a study that Optuna created and nobody attached one to */
     json_t *space;  /* without a spec: each parameter's newest distribution, abbreviated form; may be empty */
-    const char *state;  /* "running", "paused", "stopped", "finished"; "running" where studyd has no row */
-    const char *reason; /* why it is in this state, or NULL */
-    int64_t seq;        /* the study's last committed seq, 0 where studyd has no row */
-    int64_t epoch;      /* of the database's owner, that is of this studyd: from 1, and higher with each */
-    json_t *user_attrs; /* object */
+    const char *state;    /* "running", "paused", "stopped", "finished"; "running" where studyd has no row */
+    const char *reason;   /* why it is in this state, or NULL */
+    int64_t seq;          /* the study's last committed seq, 0 where studyd has no row */
+    int64_t first_ask_us; /* when the first trial was asked for; 0: nobody has, or it was not kept */
+    int64_t epoch;        /* of the database's owner, that is of this studyd: from 1, and higher with each */
+    json_t *user_attrs;   /* object */
 };
 
 struct store_trial {
@@ -151,6 +152,7 @@ struct store_record {
         const double *stored; /* START: those of params that are rows already, NaN for the others; or NULL */
         json_t *fixed_params; /* CREATE of an enqueued trial; or NULL */
         int64_t start_us;     /* CREATE RUNNING, START */
+        int64_t first_ask_us; /* CREATE RUNNING, START: of the study, to be kept with it; 0: leave */
         int64_t complete_us;  /* FINISH */
         int64_t attempt, retries;
         const char *lease;  /* "" clears it */
@@ -162,9 +164,9 @@ struct store_record {
         json_t *user_attrs;   /* CREATE, FINISH; or NULL */
         size_t n_constraints;
         const double *constraints;
-        const char *
-            failure; /* FINISH FAIL, RELEASE: the class, or NULL; stored as system attribute studyd:failure */
-        const char *reason; /* with `failure`, or NULL */
+        const char *failure; /* FINISH FAIL, RELEASE, START of a lost one: the class, or NULL; stored as
+                                system attribute studyd:failure */
+        const char *reason;  /* with `failure`, or NULL */
         bool has_outcome;
         unsigned char outcome[STORE_OUTCOME_SIZE];
     } trial;

@@ -138,6 +138,8 @@ static void put_hand_out(struct draft *draft, struct store_record *record)
     record->trial.state = TRIAL_RUNNING;
     record->trial.attempt = 1;
     record->trial.start_us = studies_wall_us(draft->study->studies);
+    if (!draft->study->is_first_ask_stored)
+        record->trial.first_ask_us = draft->study->first_ask_us;
     record->trial.lease = draft->lease;
     record->trial.worker = draft->worker;
     record->trial.space = draft->study->spec->space;
@@ -243,6 +245,7 @@ static void apply_hand_out(struct draft *draft, struct trial *trial)
     }
     if (record->trial.asked_seq)
         trial->asked_seq = record->trial.asked_seq;
+    study->is_first_ask_stored |= record->trial.first_ask_us != 0;
     trial->is_ours = true;
     trial->start_us = record->trial.start_us;
     trial->attempt = (int32_t)record->trial.attempt;

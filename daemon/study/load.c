@@ -124,6 +124,8 @@ static void *study_begin(void *user, const struct store_study *row)
     if (study->has_row)
         memcpy(study->uid, row->uid, sizeof study->uid);
     study->state = read_state(row->state);
+    study->first_ask_us = row->first_ask_us;
+    study->is_first_ask_stored = row->first_ask_us;
     if (study->last_seq < last_seq(row))
         study->last_seq = last_seq(row);
     if (row->user_attrs)
@@ -157,7 +159,7 @@ static void load_trial(void *user, void *opaque, const struct store_trial *row)
         add_finished(loading, trial, row);
     else
         trial_move(study, trial, row_stage(row), 0);
-    bool is_asked = trial->is_ours && trial->start_us;
+    bool is_asked = trial->is_ours && trial->start_us && !study->is_first_ask_stored;
     if (is_asked && (!study->first_ask_us || trial->start_us < study->first_ask_us))
         study->first_ask_us = trial->start_us;
 }

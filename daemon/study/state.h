@@ -75,6 +75,7 @@ struct study {
 
     struct ask_list waiting;
     int64_t first_ask_us;
+    bool is_first_ask_stored;
     struct timer seconds_timer; /* max_seconds, or the next try to finish the study */
 
     /* Trials in the making: from the queue into the train, which is sampled in one job, then under way to the

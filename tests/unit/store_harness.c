@@ -76,6 +76,7 @@ static void *study_begin(void *user, const struct store_study *study)
                   "uid", study->uid, "directions", directions, "spec", study->spec_json, "space",
                   study->space, "state", study->state, "reason", study->reason, "seq", (json_int_t)study->seq,
                   "user_attrs", study->user_attrs, "trials");
+    json_object_set_new(json, "first_ask_us", json_integer(study->first_ask_us));
     json_object_set_new(harness->loaded, study->name, json);
     return json;
 }

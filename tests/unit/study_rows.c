@@ -214,6 +214,12 @@ static struct store_trial *strangers(struct row_study *rows, size_t *n)
     return found;
 }
 
+static void put_first_ask(struct row_study *rows, const struct store_record *record)
+{
+    if (record->trial.first_ask_us)
+        rows->first_ask_us = record->trial.first_ask_us;
+}
+
 static enum store_result create_trial(struct world *world, struct row_study *rows,
                                       struct store_record *record)
 {
@@ -230,6 +236,7 @@ static enum store_result create_trial(struct world *world, struct row_study *row
     trial->is_created = true;
     record->trial.trial_id = trial->row.trial_id;
     put_trial(trial, record);
+    put_first_ask(rows, record);
     return STORE_DONE;
 }
 
@@ -248,6 +255,7 @@ static enum store_result change_trial(struct row_study *rows, struct store_recor
     if (!trial || trial->row.state != record->trial.from)
         return conflict(trial, record);
     put_trial(trial, record);
+    put_first_ask(rows, record);
     return STORE_DONE;
 }
 
@@ -357,6 +365,7 @@ void rows_load_study(struct world *world, struct row_study *rows, const struct s
         .reason = rows->reason,
         .seq = rows->seq,
         .epoch = world->epoch,
+        .first_ask_us = rows->first_ask_us,
         .user_attrs = rows->user_attrs,
     };
     snprintf(study.uid, sizeof study.uid, "%s", rows->uid);

@@ -44,6 +44,7 @@ struct row_study {
     enum direction directions[SPEC_MAX_DIRECTIONS];
     json_t *space, *user_attrs;
     int64_t seq;
+    int64_t first_ask_us;
     int64_t max_trials; /* as the stored spec says; INT64_MAX: no limit */
     size_t n_params;
     size_t n_trials, n_known; /* known: studyd was told of them */

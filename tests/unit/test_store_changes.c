@@ -194,8 +194,14 @@ static void test_enqueue_and_start(void **state)
     start.change = STORE_START_TRIAL;
     start.trial.trial_id = record.trial.trial_id;
     start.trial.from = TRIAL_WAITING;
+    start.trial.first_ask_us = 1764260000123456;
     assert_int_equal(harness_do(harness, &start), STORE_DONE);
+    assert_string_equal(
+        harness_value(harness,
+                      "SELECT value_json FROM study_system_attributes WHERE `key`='studyd:first_ask'"),
+        "1764260000123456");
     harness_reopen(harness);
+    assert_int_equal(get_int(json_object_get(harness->loaded, "s"), "first_ask_us"), 1764260000123456);
     trial = harness_trial(harness, "s", 0);
     assert_string_equal(get_text(trial, "state"), "running");
     assert_json(json_object_get(trial, "params"), "[0.10000000000000001,3.0,2.0]");
