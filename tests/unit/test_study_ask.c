@@ -601,17 +601,17 @@ static void test_ask_except(void **state)
 {
     struct world *world = *state;
     struct study *good = world_create(world, "good", "\"max_trials\": 1");
-    struct study *misspelt = world_create(world, "misspelt", NULL);
+    struct study *misspelt = world_create(world, "a-misspelt", NULL); /* which would be the first */
     struct test_ask asks[3];
     struct test_offer offers[2];
-    world_start_ask_except(world, &asks[0], "w", "misspelt", 30);
+    world_start_ask_except(world, &asks[0], "w", "a-misspelt", 30);
     world_run(world);
     assert_string_equal(asks[0].offers[0].study, "good");
     offers[0] = asks[0].offers[0];
-    world_start_ask_except(world, &asks[1], "w", "misspelt", 30);
+    world_start_ask_except(world, &asks[1], "w", "a-misspelt", 30);
     world_start_ask_of_all(world, &asks[2], "other", NULL, 30);
     world_run(world);
-    assert_string_equal(asks[2].offers[0].study, "misspelt");
+    assert_string_equal(asks[2].offers[0].study, "a-misspelt");
     offers[1] = asks[2].offers[0];
     world_tell_state(world, misspelt, &offers[1], TRIAL_WAITING);
     assert_false(asks[1].is_done);

@@ -217,12 +217,33 @@ static void test_restart_waits_for_change(void **state)
     }
 }
 
+/* The time ends while a change is under way, behind which a trial that is open again waits: that still goes
+ * out. */
+static void test_restart_after_time(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"max_seconds\": 1");
+    struct test_offer offer = world_ask(world, study);
+    struct test_ask ask;
+    struct test_call call;
+    world_tell_state(world, study, &offer, TRIAL_WAITING);
+    world->is_held = true;
+    world_start_change(world, &call, study, &(struct study_change){.has_max_trials = true, .max_trials = 5});
+    world_start_ask(world, &ask, study, "w", 1, 3, NULL);
+    world_pass(world, 2000);
+    world->is_held = false;
+    world_run(world);
+    assert_int_equal(ask.n_offers, 1);
+    assert_int_equal(ask.offers[0].attempt, 2);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(test_lowered_at_each_moment),  T(test_lowered_while_sampled), T(test_lowered_at_store),
         T(test_lowered_among_strangers), T(test_ended_while_sampled),   T(test_restart_waits_for_change),
+        T(test_restart_after_time),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

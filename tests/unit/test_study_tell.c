@@ -335,6 +335,23 @@ static void test_lost(void **state)
     assert_int_equal(study_state(study), STUDY_FINISHED);
 }
 
+/* What a lost trial has reported is stored ahead of its end, also what waited for an earlier report to be
+ * stored. */
+static void test_lost_with_reports(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", "\"lease_s\": 10, \"retries\": 0");
+    struct test_offer offer = world_ask(world, study);
+    world->is_held = true;
+    assert_int_equal(world_report(world, study, &offer, 1, 0.5), PROBLEM_NONE);
+    assert_int_equal(world_report(world, study, &offer, 2, 0.25), PROBLEM_NONE);
+    world_pass(world, 10000);
+    world->is_held = false;
+    world_run(world);
+    assert_int_equal(world_view(study, 0).state, TRIAL_FAIL);
+    assert_int_equal(world_row(world, "s", 0)->row.n_points, 2);
+}
+
 /* When failing a lost trial does not work, it is tried again later. */
 static void test_lost_again(void **state)
 {
@@ -654,6 +671,7 @@ int main(void)
         T(test_values),
         T(test_pruned),
         T(test_lost),
+        T(test_lost_with_reports),
         T(test_lost_again),
         T(test_lost_slowly),
         T(test_renewal),
