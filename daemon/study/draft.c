@@ -252,7 +252,7 @@ static void apply_hand_out(struct draft *draft, struct trial *trial)
     trial->retries = (int32_t)record->trial.retries;
     trial->has_outcome = false;
     trial->ask_request = 0;
-    trial->open->has_reported = false;
+    trial->open->has_reported = trial->open->is_loaded = false;
     trial->open->is_told_to_prune = false;
     free(trial->open->fixed);
     free(trial->open->stored);

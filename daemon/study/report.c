@@ -124,10 +124,18 @@ static void cut(struct trial_open *open, int32_t step)
     open->n_points = n_points;
 }
 
+/* Is it the first of a new attempt? Of an attempt that was loaded nobody knows: a report that brings nothing
+ * new may be a repeated one. */
+static bool is_first(const struct trial *trial, const struct report_message *message)
+{
+    const struct trial_open *open = trial->open;
+    return !open->has_reported && trial->attempt > 1 && !(open->is_loaded && has_points(open, message));
+}
+
 static void take_in(struct trial *trial, const struct report_message *message)
 {
     struct trial_open *open = trial->open;
-    if (!open->has_reported && trial->attempt > 1 && !has_points(open, message))
+    if (is_first(trial, message))
         cut(open, message->points[0].step);
     open->has_reported = true;
     merge(open, message->points, message->n_points, false);
@@ -135,6 +143,7 @@ static void take_in(struct trial *trial, const struct report_message *message)
 
 void report_load(struct trial *trial, const struct report_point *points, size_t n_points)
 {
+    trial->open->is_loaded = true;
     merge(trial->open, points, n_points, true);
 }
 
@@ -314,7 +323,7 @@ static void report_begin(struct op *op)
     struct trial *trial = find_held(op);
     if (!trial)
         return;
-    if (has_points(trial->open, &op->report)) {
+    if (has_points(trial->open, &op->report) && !is_first(trial, &op->report)) {
         decide(op, trial);
     } else if (studies_check_open(op->studies, op->problem) < 0) {
         op_answer(op);

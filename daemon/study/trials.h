@@ -38,6 +38,7 @@ struct trial_open {
     bool *is_queued;             /* owned [capacity]: this point lies in a record, or in the database */
     size_t n_parcels;            /* records with reports, at the store */
     bool has_reported;           /* in this attempt */
+    bool is_loaded;              /* with its reports, in this attempt: whose they are is not known */
     bool has_cut; /* the reports from cut_step on must go before the points behind it are stored */
     int32_t cut_step;
     bool is_told_to_prune; /* and that stands */

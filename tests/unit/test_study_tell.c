@@ -525,6 +525,28 @@ static void test_report_of_new_attempt(void **state)
     assert_true(world_view(study, 0).values[0] == 44);
 }
 
+/* The same where it says just what the attempt before said: its later steps are gone, and none of them
+ * becomes a pruned trial's value. A report that is repeated after a restart removes nothing. */
+static void test_same_report_of_new_attempt(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", NULL);
+    struct test_offer offer = world_ask(world, study);
+    for (int step = 1; step <= 3; step++)
+        world_report(world, study, &offer, step, step);
+    world_tell_state(world, study, &offer, TRIAL_WAITING);
+    offer = world_ask(world, study);
+    assert_int_equal(world_report(world, study, &offer, 1, 1), PROBLEM_NONE);
+    assert_int_equal(world_row(world, "s", 0)->row.n_points, 1);
+    world_report(world, study, &offer, 2, 2);
+    world_restart(world);
+    study = studies_find(world->studies, "s");
+    assert_int_equal(world_report(world, study, &offer, 1, 1), PROBLEM_NONE);
+    assert_int_equal(world_row(world, "s", 0)->row.n_points, 2);
+    world_tell_state(world, study, &offer, TRIAL_PRUNED);
+    assert_true(world_view(study, 0).values[0] == 2);
+}
+
 /* A removal that was dropped is still due when yet another attempt begins at a later step. */
 static void test_report_cut_twice(void **state)
 {
@@ -681,6 +703,7 @@ int main(void)
         T(test_report_between),
         T(test_report_dropped),
         T(test_report_of_new_attempt),
+        T(test_same_report_of_new_attempt),
         T(test_report_cut_twice),
         T(test_prune),
         T(test_dropped_tell_renews),
