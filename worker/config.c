@@ -52,7 +52,7 @@ static const struct option_row rows[] = {
     {"name", "NAME", OPTION_TEXT, AT(name), .help = "what studyd calls this worker; else the host's name"},
     {"report", "FILE", OPTION_TEXT, AT(report), .help = "write a summary to FILE at the end, as JSON"},
     {"exit_when_finished", NULL, OPTION_BOOL, AT(exit_when_finished),
-     .help = "end when its studies are finished or stopped"},
+     .help = "end when its studies are finished or stopped: with 0, or with 1 where no trial has a result"},
     {"max_idle_s", "S", OPTION_NUMBER, AT(max_idle_s), .default_text = "0", .low = 0, .high = 1e9,
      .unit = "s", .help = "end after so long without a trial; 0: never"},
     {"ask_ahead_below_s", "S", OPTION_NUMBER, AT(ask_ahead_below_s), .default_text = "2", .low = 0,
