@@ -3,11 +3,8 @@
  * gone. */
 #include "daemon/store/find.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define CHUNK_TRIALS 10000
 
 static int compare_name(const void *name, const void *known)
 {
@@ -52,12 +49,9 @@ static void read_trials(struct sql *sql, struct loaded_study *loaded)
     struct trial_list *list = &loaded->trials;
     size_t n_before;
     do {
-        char condition[64];
         n_before = list->n;
-        snprintf(condition, sizeof condition, "> %lld",
-                 list->n ? (long long)list->trials[list->n - 1].trial_id : 0);
-        load_trials(sql, loaded->known, condition, CHUNK_TRIALS, list);
-    } while (sql->status == SQL_OK && list->n == n_before + CHUNK_TRIALS);
+        load_next_trials(sql, loaded->known, list->n ? list->trials[list->n - 1].trial_id : 0, list);
+    } while (sql->status == SQL_OK && list->n > n_before);
 }
 
 void find_studies(struct sql *sql, const struct store_find *find, struct study_list *list)

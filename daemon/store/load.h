@@ -36,6 +36,10 @@ void study_list_deinit(struct study_list *list);
  * to `list`. Check sql->status; the list is sound either way. */
 void load_trials(struct sql *sql, const struct known_study *study, const char *condition, size_t limit,
                  struct trial_list *list);
+/* The study's next trials behind the id `after`, some thousands of them, appended in the same way; nothing
+ * where there are no more. */
+void load_next_trials(struct sql *sql, const struct known_study *study, int64_t after,
+                      struct trial_list *list);
 void trial_list_deinit(struct trial_list *list);
 
 /* "RUNNING" <-> TRIAL_RUNNING */

@@ -26,13 +26,30 @@ struct trial_load {
 /* Ids that lie so close together are named by their range: of its rows every fourth is wanted at least. */
 #define DENSE 4
 
+/* One chunk: so many trials, and not from farther apart than so many ids. */
+#define CHUNK_TRIALS 10000
+#define CHUNK_IDS 100000
+
+static void put_ids(const struct trial_load *load, struct buffer *out,
+                    bool (*needs)(const struct store_trial *trial))
+{
+    const struct trial_list *list = load->list;
+    const char *before = "trial_id IN (";
+    for (size_t i = load->first; i < list->n; i++) {
+        if (!needs(&list->trials[i]))
+            continue;
+        buffer_printf(out, "%s%lld", before, (long long)list->trials[i].trial_id);
+        before = ",";
+    }
+    buffer_append_char(out, ')');
+}
+
 /* Puts "trial_id BETWEEN a AND b" or "trial_id IN (...)" for the trials that `needs` picks, and begins a
  * merge with them. False: none needs it. */
 static bool put_condition(struct trial_load *load, struct buffer *out,
                           bool (*needs)(const struct store_trial *trial))
 {
     const struct trial_list *list = load->list;
-    struct buffer ids = {0};
     int64_t n = 0, low = 0, high = 0;
     load->cursor = load->first;
     for (size_t i = load->first; i < list->n; i++) {
@@ -40,13 +57,11 @@ static bool put_condition(struct trial_load *load, struct buffer *out,
             continue;
         high = list->trials[i].trial_id;
         low = n++ ? low : high;
-        buffer_printf(&ids, "%s%lld", ids.size ? "," : "", (long long)high);
     }
     if (n && (high - low) / DENSE <= n)
         buffer_printf(out, "trial_id BETWEEN %lld AND %lld", (long long)low, (long long)high);
     else if (n)
-        buffer_printf(out, "trial_id IN (%s)", buffer_text(&ids));
-    buffer_deinit(&ids);
+        put_ids(load, out, needs);
     return n > 0;
 }
 
@@ -87,10 +102,14 @@ static enum trial_state read_state(const char *text)
 
 static void read_hex(struct sql *sql, int column, char *text, size_t size)
 {
+    static const char digits[] = "0123456789abcdef";
     size_t n;
     const unsigned char *bytes = sql_blob(sql, column, &n);
-    for (size_t i = 0; i < n && 2 * i + 2 < size; i++)
-        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+    for (size_t i = 0; i < n && 2 * i + 2 < size; i++) {
+        *text++ = digits[bytes[i] >> 4];
+        *text++ = digits[bytes[i] & 15];
+    }
+    *text = '\0';
 }
 
 /* True where the column holds exactly so many bytes. */
@@ -336,6 +355,24 @@ void load_trials(struct sql *sql, const struct known_study *study, const char *c
     read_params(&load);
     complete_params(&load);
     read_attributes(&load);
+}
+
+/* The lower end comes from the index by itself. With the upper end the server knows how little the chunk is:
+ * else it may read all that the study has before the chunk, each time. */
+void load_next_trials(struct sql *sql, const struct known_study *study, int64_t after,
+                      struct trial_list *list)
+{
+    int64_t first = 0;
+    sql_query(sql, "SELECT MIN(trial_id) FROM trials WHERE study_id = %lld AND trial_id > %lld",
+              (long long)study->study_id, (long long)after);
+    while (sql_next(sql))
+        first = sql_int(sql, 0);
+    if (!first)
+        return;
+    char condition[80];
+    snprintf(condition, sizeof condition, "BETWEEN %lld AND %lld", (long long)first,
+             (long long)(first + CHUNK_IDS - 1));
+    load_trials(sql, study, condition, CHUNK_TRIALS, list);
 }
 
 void trial_list_deinit(struct trial_list *list)

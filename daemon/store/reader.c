@@ -11,7 +11,6 @@
 #include "daemon/store/sql.h"
 #include "proto/log.h"
 
-#define CHUNK_TRIALS 10000
 #define RETRY_MS 1000
 #define EXIT_DATABASE 3
 
@@ -67,9 +66,7 @@ static bool load_study_trials(struct reader *reader, void *study, struct known_s
 {
     for (;;) {
         struct trial_list list = {0};
-        char condition[64];
-        snprintf(condition, sizeof condition, "> %lld", (long long)known->last_trial_id);
-        load_trials(reader->sql, known, condition, CHUNK_TRIALS, &list);
+        load_next_trials(reader->sql, known, known->last_trial_id, &list);
         bool has_failed = reader->sql->status != SQL_OK;
         size_t n = list.n;
         if (!has_failed)
@@ -77,7 +74,7 @@ static bool load_study_trials(struct reader *reader, void *study, struct known_s
         trial_list_deinit(&list);
         if (store_is_ending(reader->store) || (has_failed && !recover(reader)))
             return false;
-        if (!has_failed && n < CHUNK_TRIALS)
+        if (!has_failed && n == 0)
             return true;
     }
 }

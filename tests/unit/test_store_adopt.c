@@ -88,6 +88,32 @@ static void test_optuna_study(void **state)
     assert_json(json_object_get(harness_trial(harness, "theirs", 3), "params"), "[\"NaN\",\"NaN\"]");
 }
 
+/* More trials than are read at a time, and ids as far apart as other studies' trials between them make them.
+ */
+static void test_many_far_apart(void **state)
+{
+    struct harness *harness = begin_with_tables(state);
+    harness_sql(harness, "INSERT INTO studies (study_id, study_name) VALUES (7, 'theirs'), (8, 'between')");
+    harness_sql(harness, "INSERT INTO study_directions (study_id, objective, direction) VALUES "
+                         "(7, 0, 'MAXIMIZE'), (8, 0, 'MAXIMIZE')");
+    harness_sql(harness, "INSERT INTO trials (trial_id, number, study_id, state) VALUES (1, 0, 7, 'FAIL')");
+    for (int n = 1; n < 16384; n *= 2)
+        harness_sql(harness,
+                    "INSERT INTO trials (trial_id, number, study_id, state) SELECT trial_id + %d, number + "
+                    "%d, 7, 'FAIL' FROM trials",
+                    n, n);
+    harness_sql(harness, "INSERT INTO trials (trial_id, number, study_id, state) VALUES "
+                         "(20000, 0, 8, 'FAIL'), (300000, 16384, 7, 'FAIL'), (300001, 1, 8, 'FAIL'), "
+                         "(2147483647, 16385, 7, 'FAIL')");
+    harness_open(harness);
+    json_t *theirs = json_object_get(json_object_get(harness->loaded, "theirs"), "trials");
+    assert_int_equal(json_array_size(theirs), 16386);
+    for (size_t i = 0; i < 16386; i++)
+        assert_int_equal(json_integer_value(json_object_get(json_array_get(theirs, i), "number")), i);
+    assert_int_equal(json_array_size(json_object_get(json_object_get(harness->loaded, "between"), "trials")),
+                     2);
+}
+
 static void assert_odd(struct store_read *read)
 {
     assert_int_equal(read->error, 0);
@@ -333,20 +359,11 @@ static void test_no_database(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_SQLITE(test_odd_values),
-        ON_BOTH(test_optuna_study),
-        ON_BOTH(test_optuna_study_goes_on),
-        ON_BOTH(test_other_version),
-        ON_BOTH(test_other_schema_version),
-        ON_BOTH(test_other_program),
-        ON_BOTH(test_half_made),
-        ON_BOTH(test_no_access),
-        ON_SQLITE(test_no_database),
-        ON_BOTH(test_newer_version),
-        ON_SQLITE(test_locked_directory),
-        ON_MYSQL(test_wrong_password),
-        ON_MYSQL(test_read_only_user),
-        ON_SQLITE(test_refused_ownership),
+        ON_SQLITE(test_odd_values),         ON_BOTH(test_optuna_study),    ON_BOTH(test_many_far_apart),
+        ON_BOTH(test_optuna_study_goes_on), ON_BOTH(test_other_version),   ON_BOTH(test_other_schema_version),
+        ON_BOTH(test_other_program),        ON_BOTH(test_half_made),       ON_BOTH(test_no_access),
+        ON_SQLITE(test_no_database),        ON_BOTH(test_newer_version),   ON_SQLITE(test_locked_directory),
+        ON_MYSQL(test_wrong_password),      ON_MYSQL(test_read_only_user), ON_SQLITE(test_refused_ownership),
     };
     harness_choose_tests();
     return cmocka_run_group_tests(tests, NULL, NULL);
