@@ -366,7 +366,7 @@ void asks_serve(struct study *study)
 {
     struct ask *ask;
     while (study->state == STUDY_RUNNING && study->is_usable && !study->studies->is_store_away &&
-           has_supply(study) && (ask = first_waiting(study))) {
+           !drafts_are_many(study) && has_supply(study) && (ask = first_waiting(study))) {
         if (ask->has_waited && ask->call->is_gone(ask->call)) {
             ask_answer_state(ask, "waiting");
         } else if (study->has_stored_spec) {
@@ -408,6 +408,13 @@ static void mark_awaited(struct ask *ask)
     }
 }
 
+/* Nobody asks in vain because he is the first, or because many are before him. */
+static bool must_be_patient(struct study *study)
+{
+    bool is_crowded = study->state == STUDY_RUNNING && drafts_are_many(study) && has_supply(study);
+    return !study->has_stored_spec || is_crowded;
+}
+
 static void begin_waiting(struct ask *ask)
 {
     if (ask->studies->is_stopping) {
@@ -423,8 +430,8 @@ static void begin_waiting(struct ask *ask)
         asks_serve(study);
     if (!ask->is_waiting)
         return;
-    if (study && !study->has_stored_spec && ask->until_ms < now_ms + ANSWER_LIMIT_MS)
-        ask->until_ms = now_ms + ANSWER_LIMIT_MS; /* nobody asks in vain because he is the first */
+    if (study && must_be_patient(study) && ask->until_ms < now_ms + ANSWER_LIMIT_MS)
+        ask->until_ms = now_ms + ANSWER_LIMIT_MS;
     ask->has_waited = true;
     if (ask->until_ms <= now_ms) {
         time_is_up(ask);

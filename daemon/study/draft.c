@@ -353,6 +353,11 @@ bool drafts_have_number(const struct study *study)
     return n_taken <= INT32_MAX && (max_trials < 0 || n_taken < max_trials);
 }
 
+bool drafts_are_many(const struct study *study)
+{
+    return study->queue.n_drafts >= TRAIN_LENGTH;
+}
+
 static int64_t next_number(const struct study *study)
 {
     int64_t number = study->trials.n_numbers;

@@ -64,6 +64,9 @@ void draft_queue(struct draft *draft);
 void draft_put_requests(struct study *study, struct trial *trial, const struct store_request *request);
 /* Does this budget of numbers leave one more? */
 bool drafts_have_number(const struct study *study);
+/* Do as many wait to be sampled as one job does? Then who asks goes on waiting: what is begun for him is to
+ * be answered soon. */
+bool drafts_are_many(const struct study *study);
 /* Makes up the next train where one is due. Called at the end of a turn. */
 void drafts_go(struct study *study);
 /* The train's job is done: `params` are its samples in the train's order, [n][n_params], those of ENQUEUE

@@ -91,6 +91,49 @@ static void test_waits_for_wait_s(void **state)
     assert_string_equal(late.state, "waiting");
 }
 
+/* A crowd is served in order as fast as trials are sampled, also who does not want to wait: none is begun
+ * that would be committed too late for its ask. */
+static void test_crowd(void **state)
+{
+    enum { N_ASKS = 300 };
+    static struct test_ask asks[N_ASKS];
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", NULL);
+    world->is_sampler_held = true;
+    for (int i = 0; i < N_ASKS; i++)
+        world_start_ask(world, &asks[i], study, "w", 1, i % 2 ? 30 : 0, NULL);
+    world_run(world);
+    assert_true(study_n_waiting_asks(study) >= N_ASKS - 128);
+    assert_false(asks[N_ASKS - 1].is_done || asks[N_ASKS - 2].is_done);
+    world_pass(world, 4999);
+    world->is_sampler_held = false;
+    world_run(world);
+    for (int i = 0; i < N_ASKS; i++) {
+        assert_true(asks[i].is_done);
+        assert_int_equal(asks[i].n_offers, 1);
+        assert_int_equal(asks[i].offers[0].number, i);
+    }
+}
+
+/* One who does not want to wait is not held for long, where the crowd before him is. */
+static void test_held_crowd(void **state)
+{
+    enum { N_ASKS = 200 };
+    static struct test_ask asks[N_ASKS];
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", NULL);
+    world->is_sampler_held = true;
+    for (int i = 0; i < N_ASKS; i++)
+        world_start_ask(world, &asks[i], study, "w", 1, i == N_ASKS - 2 ? 30 : 0, NULL);
+    world_pass(world, 5000);
+    assert_int_equal(asks[0].problem, PROBLEM_STORE_AWAY); /* begun, and not known to be committed */
+    assert_string_equal(asks[N_ASKS - 1].state, "waiting");
+    assert_false(asks[N_ASKS - 2].is_done);
+    world->is_sampler_held = false;
+    world_run(world);
+    assert_int_equal(asks[N_ASKS - 2].n_offers, 1);
+}
+
 /* A trial that comes back goes to who waited longest, and not to one whose client has gone. */
 static void test_serves_in_order(void **state)
 {
@@ -692,6 +735,8 @@ int main(void)
         T(test_gives_next_number),
         T(test_budget_is_exact),
         T(test_waits_for_wait_s),
+        T(test_crowd),
+        T(test_held_crowd),
         T(test_serves_in_order),
         T(test_order_of_supply),
         T(test_states),
