@@ -2,6 +2,9 @@
 """Child processes that never outlive the test run, and waiting for what they do."""
 
 import ctypes
+import os
+import pathlib
+import re
 import signal
 import subprocess
 import time
@@ -52,6 +55,22 @@ class Daemon:
 
     def is_running(self):
         return self.process is not None and self.process.poll() is None
+
+    def memory_mib(self, what="VmRSS"):
+        """VmRSS: what it has; VmHWM: the most that it has had so far."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii") as status:
+            return int(re.search(rf"{what}:\s+(\d+)", status.read()).group(1)) / 1024
+
+    def cpu_s(self):
+        """What all its threads have used."""
+        with open(f"/proc/{self.process.pid}/stat", encoding="ascii") as stat:
+            fields = stat.read().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def wakeups(self):
+        """How often its threads have gone to sleep."""
+        return sum(int(re.search(r"voluntary_ctxt_switches:\s+(\d+)", status.read_text()).group(1))
+                   for status in pathlib.Path(f"/proc/{self.process.pid}/task").glob("*/status"))
 
     def log(self):
         """All it has said, over all its starts."""

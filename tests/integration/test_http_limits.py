@@ -14,31 +14,12 @@ import pytest
 
 from harness import child
 from harness.child import wait_until
+from harness.clients import answer_of, connections, peak_mib
 from harness.http_json import path
 
 SPEC = {"name": "one", "space": {"x": {"type": "float", "low": 0, "high": 1}}, "sampler": {"type": "random", "seed": 1}}
 POST = (b"POST /v1/studies HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n")
 MIB = 1 << 20
-
-
-@contextlib.contextmanager
-def connections(studyd, count, *beginnings, receive_buffer=None):
-    """So many connections, on which these texts were sent in turn."""
-    host, port = studyd.http.address.split(":")
-    opened = []
-    try:
-        for number in range(count):
-            connection = socket.socket()
-            opened.append(connection)
-            if receive_buffer:
-                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-            connection.settimeout(60)
-            connection.connect((host, int(port)))
-            connection.sendall(beginnings[number % len(beginnings)])
-        yield opened
-    finally:
-        for connection in opened:
-            connection.close()
 
 
 def is_ended(connection, trickle):
@@ -54,18 +35,6 @@ def is_ended(connection, trickle):
     with contextlib.suppress(OSError):
         connection.send(trickle)
     return False
-
-
-def peak_mib(studyd):
-    """The most memory that it has had so far."""
-    with open(f"/proc/{studyd.process.pid}/status", encoding="ascii") as status:
-        return int(re.search(r"VmHWM:\s+(\d+)", status.read()).group(1)) / 1024
-
-
-def answer_of(connection):
-    answer = http.client.HTTPResponse(connection)
-    answer.begin()
-    return answer.status, answer.headers, answer.read()
 
 
 # ---- time ----
