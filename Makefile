@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Thin on purpose: Meson builds, scripts/ does the rest.
-.PHONY: help build demo check check-mysql soak fuzz bench format clean
+.PHONY: help build demo check check-mysql soak fuzz bench bench-scale format clean
 
 help:
 	@echo 'make build    install what is missing and build studyd, study-worker and study-xgboost'
@@ -9,6 +9,7 @@ help:
 	@echo 'make check-mysql   the tests of the store and of crashes on the MySQL of Oracle'
 	@echo 'make soak     kill, freeze, cut and fill up everything for a long time; a table of what was lost (nothing) ends it'
 	@echo 'make bench    measure against Optuna; the report goes to build/bench/'
+	@echo 'make bench-scale   what a million trials cost: 20 minutes, 2 GiB in /tmp'
 	@echo 'make fuzz     ten minutes of each fuzz target: SECONDS=600, TARGETS="json csv"'
 	@echo 'make format   clang-format all C'
 	@echo 'make clean    remove the builds'
@@ -42,6 +43,9 @@ soak:
 
 bench:
 	@scripts/bench
+
+bench-scale:
+	@scripts/bench scale
 
 fuzz:
 	@scripts/install-packages build test
