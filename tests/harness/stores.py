@@ -22,6 +22,10 @@ class SqliteStore:
         with contextlib.closing(sqlite3.connect(self.path, timeout=30)) as connection:
             return [["NULL" if field is None else str(field) for field in row] for row in connection.execute(sql)]
 
+    def execute(self, sql):
+        with contextlib.closing(sqlite3.connect(self.path, timeout=30)) as connection, connection:
+            connection.execute(sql)
+
     @contextlib.contextmanager
     def session(self, *statements):
         """Another session in a transaction: what these statements lock stays locked until the block ends."""
@@ -45,6 +49,8 @@ class MysqlStore:
 
     def query(self, sql):
         return self.server.query(f"USE `{self.name}`; {sql}")
+
+    execute = query
 
     @contextlib.contextmanager
     def session(self, *statements):

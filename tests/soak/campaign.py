@@ -27,7 +27,7 @@ class Campaign(Stage):
         self.is_ending = False
         self.deadline = time.monotonic() + limit_s
         self.max_trials, self.patience_s, self.may_be_stale = max_trials, patience_s, may_be_stale
-        self.n_database_deaths = 0
+        self.n_database_faults = 0
         self.n_users = n_users
         self.clients, self.networks = [], []
         self.foreign = {}  # what Optuna says of trials that it ran: {uid: {number: value}}
@@ -81,7 +81,7 @@ class Campaign(Stage):
 
     def expect_refusals(self):
         """The database cannot be written just now: changes are refused soon, and reads go on."""
-        self.n_database_deaths += 1
+        self.n_database_faults += 1
         refused, read = self.history.n_refused_for_now, self.reader.n_answers
         wait_until("a change that is refused", lambda: self.problems or self.history.n_refused_for_now > refused, 20)
         wait_until("reads", lambda: self.problems or self.reader.n_answers > read + 3, 20)
@@ -130,8 +130,6 @@ class Campaign(Stage):
         super().stop()
 
     def counts(self):
-        """A row of the summary."""
         history = self.history
-        return {"operations": history.n_sent, "answered": history.n_changes, "acknowledged": history.n_acknowledged,
-                "repeated": history.n_repeated, "network faults": sum(network.n_faults for network in self.networks), "studyd kills": self.n_deaths,
-                "database kills": self.n_database_deaths, "fail-overs": self.n_failovers}
+        return {**super().counts(), "answered": history.n_changes, "acknowledged": history.n_acknowledged, "repeated": history.n_repeated,
+                "network faults": sum(network.n_faults for network in self.networks), "database faults": self.n_database_faults}

@@ -10,6 +10,7 @@ from harness.disk import SmallDisk, StoreOnDisk
 from harness.optuna_scripts import READ
 from harness.peers import Peer
 from soak.campaign import Campaign
+from soak.large import Large
 from soak.workers import Workforce
 
 
@@ -148,5 +149,11 @@ def workers(directory, store, server, n_faults, seed):
         return workforce, workforce.violations()
 
 
+def large(directory, store, server, n_faults, seed):
+    """The owner of a database with 100,000 trials is killed: somebody serves again within seconds."""
+    with running(Large(directory, store, n_studyds=2)) as stage:
+        return stage, stage.violations(n_faults)
+
+
 SCENARIOS = {"kills": kills, "bad network": bad_network, "database kills": database_kills, "fail-overs": failovers,
-             "frozen owners": frozen_owners, "full disk": full_disk, "optuna beside": optuna_beside, "workers": workers}
+             "frozen owners": frozen_owners, "full disk": full_disk, "optuna beside": optuna_beside, "workers": workers, "large": large}

@@ -82,6 +82,11 @@ class Stage:
         assert owner.wait(30) == 1, owner.log()
         owner.start()
 
+    def counts(self):
+        """A row of the summary."""
+        return {"studyd kills": self.n_deaths, "fail-overs": self.n_failovers, "slowest": f"{self.slowest_failover_s:.1f}",
+                "restart": f"{self.slowest_restart_s:.1f}"}
+
     def stop(self):
         """Whatever happened: nothing is left running, and the logs are looked at."""
         for studyd in self.studyds:

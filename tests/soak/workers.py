@@ -44,7 +44,7 @@ class Workforce(Stage):
         super().stop()
 
     def counts(self):
-        return {"answered": self.n_trials, "acknowledged": self.n_trials, "studyd kills": self.n_deaths, "fail-overs": self.n_failovers}
+        return {**super().counts(), "acknowledged": self.n_trials}
 
     # ---- faults ----
 

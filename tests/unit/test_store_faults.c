@@ -490,8 +490,7 @@ static void test_cut_at_commit(void **state)
     cut_proxy_free(proxy);
 }
 
-/* Creates a trial and tells it while the next statement that begins so goes wrong, once for each of the two.
- */
+/* Creates a trial and tells it; the next statement that begins so goes wrong. */
 static void assert_done_once(struct harness *harness, struct cut_proxy *proxy, enum cut cut, unsigned error,
                              const char *statement)
 {
