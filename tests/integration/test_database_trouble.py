@@ -179,6 +179,34 @@ def test_a_frozen_owner_loses_the_database(start_studyd, shared_mariadb, directo
     assert store.query("SELECT COUNT(*), MAX(value) FROM trial_values") == [["1", "2"]]
 
 
+def test_an_owner_frozen_within_a_transaction(start_studyd, shared_mariadb, directory, daemons):
+    """It stands still between two statements of a batch. What it had written is not there when another one has taken over, and
+    when it goes on it cannot finish: who told it has no 200, and tells the new owner."""
+    store = shared_mariadb.new_database()
+    first = start_studyd(store)
+    first.create(spec("a"))
+    trial = first.ask_one("a")
+    (directory / "second").mkdir()
+    second = Studyd(directory / "second", store)
+    daemons.append((second, 0))
+    second.start()
+    with store.session("SELECT * FROM trials FOR UPDATE"):
+        teller = Teller(first, trial)
+        wait_until("the batch to wait for the trial's row", lambda: store.query(
+            "SELECT COUNT(*) FROM information_schema.PROCESSLIST WHERE info LIKE 'UPDATE trials %'") == [["1"]])
+        first.process.send_signal(signal.SIGSTOP)
+    try:
+        second.wait_for_log("serving", 30)
+        assert store.query("SELECT state FROM trials") == [["RUNNING"]]
+    finally:
+        first.process.send_signal(signal.SIGCONT)
+    assert first.wait(30) == 1
+    teller.stop()
+    assert not teller.told
+    assert second.tell("a", 0, trial["lease"], 3.0)["state"] == "complete"
+    assert store.query("SELECT COUNT(*), MAX(value) FROM trial_values") == [["1", "3"]]
+
+
 def test_sigterm_while_the_database_hangs(mariadb, start_studyd):
     """A frozen server under reads and changes: studyd ends with 0 in time, and what was acknowledged is there afterwards."""
     studyd = start_studyd(mariadb.new_database())

@@ -18,7 +18,7 @@ STUDIES = (("steady", 3, {}), ("hasty", 1, {"retries": 1000}), ("brittle", 1, {"
 
 class Campaign(Stage):
     def __init__(self, directory, store, n_users=6, n_studyds=1, has_bad_network=False, seed=None, limit_s=600, max_trials=100, patience_s=10,
-                 may_be_stale=False):
+                 may_be_stale=False, has_waiting=True):
         super().__init__(directory, store, n_studyds)
         self.seed = seed if seed is not None else random.SystemRandom().randrange(10**6)
         self.random = random.Random(self.seed)
@@ -27,6 +27,7 @@ class Campaign(Stage):
         self.is_ending = False
         self.deadline = time.monotonic() + limit_s
         self.max_trials, self.patience_s, self.may_be_stale = max_trials, patience_s, may_be_stale
+        self.has_waiting = has_waiting  # in the first study
         self.n_database_faults = 0
         self.n_users = n_users
         self.clients, self.networks = [], []
@@ -51,6 +52,7 @@ class Campaign(Stage):
         self.studies = []
         admin = Admin(self, "admin0")
         self.studies += [self.create(name, admin, lease_s=lease_s, **spec) for name, lease_s, spec in STUDIES]
+        self.studies[0].has_waiting = self.has_waiting
         admin.budgets = {study.uid: self.max_trials for study in self.studies}
         self.reader = Reader(self, "reader")
         self.followers = [Follower(self, f"follower of {study.name}", study) for study in self.studies]

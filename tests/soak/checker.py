@@ -213,6 +213,8 @@ def by_request(case, op):
 
 def was_handed_on(case, event, offer):
     """Had the offer's trial gone back, or to somebody else, by the time of this event's answer?"""
+    if offer["number"] in case.foreign.get(event.study, {}):
+        return True
     later = any(other["attempt"] > offer["attempt"] and at.begin < event.end for other, at in case.offers[event.study, offer["number"]])
     back = any(tell.request["lease"] == offer["lease"] and tell.answer["state"] == "waiting" and tell.begin < event.end
                for tell in case.tells[event.study, offer["number"]])

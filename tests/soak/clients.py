@@ -28,7 +28,7 @@ class Study:
     uid: str
     lease_s: float
     n_directions: int = 1
-    is_gone: bool = False  # its deletion was begun
+    has_waiting: bool = True  # trials are enqueued there, handed back, and tried again
 
 
 @dataclasses.dataclass
@@ -138,11 +138,6 @@ class User(Client):
     def pick(self, things, n_last=20):
         return self.random.choice(things[-n_last:]) if things else None
 
-    def forget(self, study):
-        """It was deleted."""
-        self.held = [held for held in self.held if held.study is not study]
-        self.abandoned = [held for held in self.abandoned if held.study is not study]
-
     # ---- asking ----
 
     def ask(self, study=None, wait_s=None):
@@ -173,7 +168,7 @@ class User(Client):
             self.ask_with(study, {**body, "count": body["count"] + 1})
 
     def enqueue(self):
-        study = self.random.choice(self.campaign.studies)
+        study = self.random.choice([study for study in self.campaign.studies if study.has_waiting])
         number = next(self.history.ids)
         self.enqueued.append((study, {"params": {"x": number + 0.5}, "request_id": f"e{number}"}))
         self.enqueue_with(*self.enqueued[-1])
@@ -218,13 +213,14 @@ class User(Client):
     def outcome(self, study):
         """One that nobody else tells."""
         number = next(self.history.ids)
-        state = self.random.choices(("complete", "pruned", "fail", "waiting"), (70, 10, 15, 5))[0]
+        state = self.random.choices(("complete", "pruned", "fail", "waiting"), (70, 10, 15, 5 * study.has_waiting))[0]
         body = {"state": state}
         if state == "complete":
             values = [number + self.random.random() for _ in range(study.n_directions)]
             body.update({"values": values} if len(values) > 1 else {"value": values[0]})
         if state == "fail":
-            body.update({"class": self.random.choice(("objective", "nan", "oom", "timeout", "killed", "lost")), "reason": f"r{number}"})
+            classes = ("objective", "nan") + ("oom", "timeout", "killed", "lost") * study.has_waiting
+            body.update({"class": self.random.choice(classes), "reason": f"r{number}"})
         if state != "waiting":
             body["user_attrs"] = {"tell": number}
         if state == "complete" and self.random.random() < 0.1:
@@ -327,7 +323,6 @@ class Admin(Client):
     def delete(self):
         if self.own:
             study = self.own.pop(self.random.randrange(len(self.own)))
-            study.is_gone = True
             self.call("delete", study, "DELETE", path("studies", study.name) + "?force=true")
 
     def finish(self):

@@ -92,31 +92,32 @@ def full_disk(directory, store, server, n_faults, seed):
         disk.close()
 
 
-# Says, for each trial that it ran, number and value. SQLite may be busy: then it tries again, as people do.
+# Says, for each trial that it told, number and value. SQLite may be busy: then it tries again, as people do.
 OPTUNA = """
 import json, sys, optuna
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 study = optuna.load_study(study_name=sys.argv[1], storage=optuna.storages.RDBStorage(
     sys.argv[2], engine_kwargs={"connect_args": {"timeout": 60}} if sys.argv[2].startswith("sqlite") else None))
-ran = {}
+told = {}
 
 def objective(trial):
     trial.suggest_float("x", 0, 1e6)
     trial.suggest_int("k", 1, 9)
     trial.suggest_categorical("c", ["a", "b", None])
-    ran[trial.number] = -trial.number - 0.5
-    return ran[trial.number]
+    told[trial.number] = -trial.number - 0.5
+    return told[trial.number]
 
 print("begins", flush=True)
 study.optimize(objective, n_trials=int(sys.argv[3]))
-print(json.dumps(ran))
+print(json.dumps(told))
 """
 
 
 def optuna_beside(directory, store, server, n_faults, seed):
     """The real Optuna runs trials in the same study meanwhile; studyd is killed now and then. Each sees all of the other's."""
     peer = Peer("optuna5")
-    with running(Campaign(directory, store, seed=seed)) as campaign:
+    has_waiting = server is not None  # on SQLite, Optuna takes a waiting trial without a lock, whoever else has it meanwhile
+    with running(Campaign(directory, store, seed=seed, has_waiting=has_waiting)) as campaign:
         study = campaign.studies[0]
         optuna = child.start(peer.command(OPTUNA, study.name, store.optuna_url, 10 * n_faults), stdout=subprocess.PIPE, text=True)
         assert optuna.stdout.readline() == "begins\n"

@@ -62,36 +62,23 @@ static void test_complete(void **state)
     assert_false(call.call.is_best);
 }
 
-/* The table of design decision 9, a row for each: what a tell gets by its lease. */
-static void test_lease_table(void **state)
+/* Who comes back after his trial was handed on reports nothing, and keeps no lease. */
+static void test_superseded(void **state)
 {
     struct world *world = *state;
     struct study *study = world_create(world, "s", "\"lease_s\": 10");
-    struct test_offer current = world_ask(world, study);
-    struct test_offer lapsed = world_ask(world, study);
     struct test_offer superseded = world_ask(world, study);
-    struct test_offer unknown = current;
-    memset(unknown.lease, '0', 32);
-    assert_int_equal(world_tell(world, study, &unknown, 1), PROBLEM_LEASE_SUPERSEDED);
-    assert_int_equal(world_tell(world, study, &current, 1), PROBLEM_NONE);
-    assert_int_equal(world_tell(world, study, &current, 1), PROBLEM_NONE); /* the same again */
-    assert_int_equal(world_tell(world, study, &current, 2), PROBLEM_ALREADY_FINISHED);
-    assert_int_equal(world_fail(world, study, &current, FAILURE_OBJECTIVE), PROBLEM_ALREADY_FINISHED);
-    assert_int_equal(world_tell(world, study, &unknown, 1), PROBLEM_ALREADY_FINISHED);
     world_pass(world, 10000);
-    assert_int_equal(world_view(study, 1).lease_left_ms, 0);
-    assert_int_equal(world_tell(world, study, &lapsed, 1), PROBLEM_NONE); /* lapsed, not handed on */
-    struct test_offer handed_on = world_ask(world, study);
-    assert_int_equal(handed_on.number, 2);
-    assert_int_equal(handed_on.attempt, 2);
-    assert_int_equal(world_tell(world, study, &superseded, 1), PROBLEM_LEASE_SUPERSEDED);
+    struct test_offer holder = world_ask(world, study);
+    struct test_call beat;
+    world_pass(world, 9000);
     assert_int_equal(world_report(world, study, &superseded, 1, 1), PROBLEM_LEASE_SUPERSEDED);
-    assert_int_equal(world_tell(world, study, &handed_on, 1), PROBLEM_NONE);
-    assert_int_equal(world_tell(world, study, &superseded, 1), PROBLEM_ALREADY_FINISHED);
-    unknown.number = 77;
-    assert_int_equal(world_tell(world, study, &unknown, 1), PROBLEM_NOT_FOUND);
-    for (int i = 0; i < 3; i++)
-        assert_int_equal(world_row(world, "s", i)->n_results, 1);
+    world_start_heartbeat(world, &beat, study, 0, superseded.lease);
+    world_run(world);
+    assert_int_equal(beat.problem, PROBLEM_LEASE_SUPERSEDED);
+    assert_int_equal(world_view(study, 0).lease_left_ms, 1000);
+    assert_int_equal(world_tell(world, study, &holder, 1), PROBLEM_NONE);
+    assert_int_equal(world_report(world, study, &superseded, 1, 1), PROBLEM_ALREADY_FINISHED);
 }
 
 /* Repeated tells are known after a restart, too: of a result, and of a trial handed back. */
@@ -683,7 +670,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
 #define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
         T(test_complete),
-        T(test_lease_table),
+        T(test_superseded),
         T(test_repeat_after_restart),
         T(test_second_tell_waits),
         T(test_second_tell_takes_over),
