@@ -24,6 +24,7 @@ SOAK = [
     ("database kills", 20, "mysql"),
     ("fail-overs", 10, "sqlite"), ("fail-overs", 10, "mysql"),
     ("frozen owners", 5, "mysql"),
+    ("everything", 20, "sqlite"), ("everything", 20, "mysql"),
     ("full disk", 5, "sqlite"),
     ("optuna beside", 10, "sqlite"), ("optuna beside", 10, "mysql"),
     ("workers", 10, "sqlite"), ("workers", 10, "mysql"),

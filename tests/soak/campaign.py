@@ -90,9 +90,12 @@ class Campaign(Stage):
         self.fail_on_problems()
 
     def kill_database(self, mariadb):
+        """When it is back, another one may be the first to own it."""
         mariadb.kill()
+        self.n_deaths += len(self.studyds) > 1
         self.expect_refusals()
         mariadb.start()
+        self.wait_until_served()
         self.go_on(1)
 
     def fill_disk(self, disk):

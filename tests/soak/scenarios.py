@@ -4,6 +4,7 @@
 import contextlib
 import json
 import subprocess
+import sys
 
 from harness import child
 from harness.disk import SmallDisk, StoreOnDisk
@@ -18,6 +19,10 @@ from soak.workers import Workforce
 def running(campaign):
     try:
         yield campaign.begin()
+    except Exception:
+        for studyd in campaign.studyds:
+            print(f"--- {studyd.log_path}\n{studyd.log()[-5000:]}", file=sys.stderr)
+        raise
     finally:
         campaign.stop()
 
@@ -70,6 +75,19 @@ def frozen_owners(directory, store, server, n_faults, seed):
         for _ in range(n_faults):
             campaign.go_on_a_little()
             campaign.freeze_studyd()
+        campaign.go_on_a_little()
+        return campaign, campaign.violations()
+
+
+def everything(directory, store, server, n_faults, seed):
+    """Over a bad network, with a standby: owners are killed and frozen, and so is the database killed, in any order."""
+    with running(Campaign(directory, store, seed=seed, n_studyds=2, has_bad_network=True, patience_s=3, may_be_stale=True)) as campaign:
+        faults = [campaign.kill_studyd, campaign.kill_studyd]
+        if server:
+            faults += [campaign.freeze_studyd, lambda: campaign.kill_database(server)]
+        for _ in range(n_faults):
+            campaign.go_on_a_little()
+            campaign.random.choice(faults)()
         campaign.go_on_a_little()
         return campaign, campaign.violations()
 
@@ -157,4 +175,4 @@ def large(directory, store, server, n_faults, seed):
 
 
 SCENARIOS = {"kills": kills, "bad network": bad_network, "database kills": database_kills, "fail-overs": failovers,
-             "frozen owners": frozen_owners, "full disk": full_disk, "optuna beside": optuna_beside, "workers": workers, "large": large}
+             "frozen owners": frozen_owners, "everything": everything, "full disk": full_disk, "optuna beside": optuna_beside, "workers": workers, "large": large}

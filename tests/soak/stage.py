@@ -46,7 +46,10 @@ class Stage:
         return next((studyd for studyd in self.studyds if studyd is not but and self.serves(studyd)), None)
 
     def wait_until_served(self, but=None):
-        return wait_until("a studyd that serves", lambda: self.serving(but), 60)
+        def probe():
+            self.revive()
+            return self.serving(but)
+        return wait_until("a studyd that serves", probe, 60)
 
     def kill_studyd(self):
         """The owner; it is started again, as systemd does. Where another one stands by, that one serves first."""
@@ -81,6 +84,12 @@ class Stage:
             owner.process.send_signal(signal.SIGCONT)
         assert owner.wait(30) == 1, owner.log()
         owner.start()
+
+    def revive(self):
+        """What systemd does with one that another one has deposed, however late it finds out."""
+        for studyd in self.studyds:
+            if not studyd.is_running() and studyd.process.returncode == 1:
+                studyd.start()
 
     def counts(self):
         """A row of the summary."""
