@@ -17,6 +17,8 @@
 #include "proto/problem.h"
 
 #define MESSAGE_MAX_COUNT 100       /* trials one ask may want */
+#define MESSAGE_MAX_RUNNERS 100     /* that one ask may name */
+#define MESSAGE_MAX_EXCEPT 1000     /* studies that one ask may name */
 #define MESSAGE_MAX_WAIT_S 60.0     /* an ask may wait so long */
 #define MESSAGE_MAX_WORKER 128      /* bytes of a worker's name */
 #define MESSAGE_MAX_REQUEST_ID 64   /* printable ASCII characters */

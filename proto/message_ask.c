@@ -8,9 +8,6 @@
 #include "proto/message.h"
 #include "proto/message_member.h"
 
-#define MAX_RUNNERS 100
-#define MAX_EXCEPT 1000
-
 static char *read_worker(struct json_reader *reader)
 {
     const char *worker = json_read_string(reader, "worker", "");
@@ -52,9 +49,9 @@ int ask_message_read(struct ask_message *message, json_t *json, bool is_of_all, 
     message->request_id = message_read_request_id(&reader);
     if (is_of_all) {
         message->runners =
-            read_names(&reader, "runners", 1, MAX_RUNNERS, "runners' names; left out it means any");
+            read_names(&reader, "runners", 1, MESSAGE_MAX_RUNNERS, "runners' names; left out it means any");
         message->except =
-            read_names(&reader, "except", 0, MAX_EXCEPT, "studies' names; left out it means none");
+            read_names(&reader, "except", 0, MESSAGE_MAX_EXCEPT, "studies' names; left out it means none");
     }
     return json_reader_close(&reader);
 }

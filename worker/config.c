@@ -39,8 +39,8 @@ static const struct option_row rows[] = {
      .help = "the command behind a runner's name; words as in a shell's quotes, but no shell"},
     {"data", "NAME=PATH", OPTION_LIST, AT(data), .help = "the file that studies call NAME in objective.data"},
     {"data_dir", "DIR", OPTION_LIST, AT(data_dirs),
-     .help = "the only directories below which a study may name a file itself; none given: any file that can "
-             "be read"},
+     .help = "a directory below which a study may name a file itself; none given: it may not, and uses the "
+             "names of data"},
     {"model_dir", "DIR", OPTION_TEXT, AT(model_dir), .help = "where study-xgboost saves the best model"},
     {"libxgboost", "PATH", OPTION_TEXT, AT(libxgboost), .help = "the libxgboost.so that study-xgboost loads"},
     {"token_file", "FILE", OPTION_TEXT, AT(token_file),

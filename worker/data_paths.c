@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "proto/buffer.h"
@@ -58,11 +59,9 @@ static const char *find_name(const struct data_paths *paths, const char *data, s
             return paths->paths[i];
         buffer_printf(&known, "%s%s", i > 0 ? ", " : "", paths->names[i]);
     }
-    problem_set(
-        problem, PROBLEM_INVALID, "",
-        "this worker has no data called \"%.80s\" (it has: %s); start it with --data %.80s=PATH, or write a "
-        "path with a slash",
-        data, known.size ? buffer_text(&known) : "none", data);
+    problem_set(problem, PROBLEM_INVALID, "",
+                "this worker has no data called \"%.80s\" (it has: %s); start it with --data %.80s=PATH",
+                data, known.size ? buffer_text(&known) : "none", data);
     return NULL;
 }
 
@@ -77,36 +76,51 @@ static bool is_below(const char *path, const char *dir)
 
 static bool is_allowed(const struct data_paths *paths, const char *path)
 {
-    bool is_allowed = paths->n_dirs == 0;
+    struct stat status;
+    bool is_allowed = false;
 
+    /* A runner may wait for ever for a FIFO, or read a device that does something then. */
+    if (stat(path, &status) < 0 || !(S_ISREG(status.st_mode) || S_ISDIR(status.st_mode)))
+        return false;
     for (size_t i = 0; i < paths->n_dirs; i++)
         is_allowed |= is_below(path, paths->dirs[i]);
     return is_allowed;
 }
 
-char *data_paths_resolve(const struct data_paths *paths, const char *data, struct problem *problem)
+/* One answer for what is missing and what is out of bounds: a study is no way to look around a disk. */
+static char *resolve_path(const struct data_paths *paths, const char *data, struct problem *problem)
 {
-    bool is_name = !strchr(data, '/');
-    const char *wanted = is_name ? find_name(paths, data, problem) : data;
+    char *path = paths->n_dirs ? realpath(data, NULL) : NULL;
 
-    if (!wanted)
-        return NULL;
-
-    char *path = realpath(wanted, NULL);
-
-    /* One answer for what is missing and what is out of bounds: a study is no way to look around a disk. */
-    if (paths->n_dirs > 0 && !is_name && (!path || !is_allowed(paths, path))) {
-        free(path);
+    if (path && is_allowed(paths, path))
+        return path;
+    free(path);
+    if (paths->n_dirs)
         problem_set(
             problem, PROBLEM_INVALID, "",
             "data %.200s: no such file below the directories that this worker may read (its --data-dir)",
             data);
-        return NULL;
-    }
-    if (!path)
+    else
+        problem_set(
+            problem, PROBLEM_INVALID, "",
+            "data %.200s: this worker takes names only; start it with --data NAME=PATH, or, for paths "
+            "in studies, with the --data-dir that they lie below",
+            data);
+    return NULL;
+}
+
+char *data_paths_resolve(const struct data_paths *paths, const char *data, struct problem *problem)
+{
+    if (strchr(data, '/'))
+        return resolve_path(paths, data, problem);
+
+    const char *named = find_name(paths, data, problem);
+    char *path = named ? realpath(named, NULL) : NULL;
+
+    if (named && !path)
         problem_set(problem, PROBLEM_INVALID, "",
-                    "data %.200s: %s; a study may also give a name, which --data NAME=PATH makes a path here",
-                    wanted, strerror(errno));
+                    "data %.200s: %s; it was there when this worker was started with --data %.80s", named,
+                    strerror(errno), data);
     return path;
 }
 

@@ -3,9 +3,9 @@
  * Which file a study's `objective.data` is on this machine.
  *
  * A text without a slash is a NAME that the worker's owner gave a path (--data NAME=PATH). Any other is a
- * path; where the owner listed directories (--data-dir), it must lie below one of them when all symbolic
- * links are followed. Without --data-dir any file that the worker may read can be named: whoever can create a
- * study can then have it read.
+ * path: a file or directory below one of the directories that the owner listed (--data-dir) when all symbolic
+ * links are followed. Where none are listed no path is taken: whoever can create a study could have any file
+ * of the worker's read.
  */
 #pragma once
 

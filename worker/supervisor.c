@@ -315,7 +315,7 @@ static void set_aside(struct supervisor *supervisor, const char *study, const ch
     supervisor->unserved_exit = exit_code;
     if (unserved_add(&supervisor->unserved, study, until_ms))
         log_error("a study cannot be served, it is left alone for %d s while others are study=%s reason=%s",
-                  SET_ASIDE_S, study, LOG_QUOTED(why));
+                  SET_ASIDE_S, LOG_QUOTED(study), LOG_QUOTED(why));
 }
 
 static json_t *names_set_aside(void *user)

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "proto/memory.h"
+#include "proto/message.h"
 
 struct unserved_study {
     char *name; /* owned */
@@ -20,11 +21,19 @@ void unserved_deinit(struct unserved *unserved)
     *unserved = (struct unserved){};
 }
 
+static void forget_first(struct unserved *unserved)
+{
+    free(unserved->studies[0].name);
+    memmove(unserved->studies, unserved->studies + 1, --unserved->n_studies * sizeof unserved->studies[0]);
+}
+
 bool unserved_add(struct unserved *unserved, const char *study, uint64_t until_ms)
 {
     for (size_t i = 0; i < unserved->n_studies; i++)
         if (strcmp(unserved->studies[i].name, study) == 0)
             return false;
+    if (unserved->n_studies == MESSAGE_MAX_EXCEPT)
+        forget_first(unserved);
     unserved->studies =
         memory_resize(unserved->studies, unserved->n_studies + 1, sizeof unserved->studies[0]);
     unserved->studies[unserved->n_studies++] =

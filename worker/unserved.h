@@ -21,7 +21,8 @@ struct unserved {
 };
 
 void unserved_deinit(struct unserved *unserved);
-/* Is it new here? One that is known already keeps its time. */
+/* Is it new here? One that is known already keeps its time. Beyond MESSAGE_MAX_EXCEPT the first is forgotten.
+ */
 bool unserved_add(struct unserved *unserved, const char *study, uint64_t until_ms);
 /* Their names, for an ask; NULL where there are none. Those whose time is over are forgotten. New reference.
  */

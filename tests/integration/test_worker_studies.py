@@ -139,7 +139,7 @@ def test_a_study_that_cannot_be_served(studyd, start_worker, directory, case):
     assert worker.wait(60) == expect, worker.log()
     assert states(studyd, "good") == 30 * ["complete"]
     line, = [line for line in worker.log().splitlines() if "a study cannot be served, it is left alone for 300 s" in line]
-    assert " study=bad " in line and reason in line
+    assert ' study="bad" ' in line and reason in line
     counts = studyd.show("bad")["counts"]
     assert (counts["fail"], counts["waiting"], counts["running"]) == ((10, 0, 0) if expect == 1 else (0, 1, 0))
 

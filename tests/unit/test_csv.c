@@ -294,6 +294,30 @@ static void test_no_files(void **unused)
     assert_string_equal(failure.reason, "/tmp is not a file; \"data\" must be the path of a CSV file");
 }
 
+/* A link that has come into the path since it was allowed is not followed, wherever it is. */
+static void test_links(void **unused)
+{
+    (void)unused;
+    const struct csv_options options = {.delimiter = ',', .label_name = "y"};
+    char dir[] = "/tmp/test_csv.XXXXXX", link[60], below[120];
+    make_file("x,y\n1,2\n");
+    assert_non_null(mkdtemp(dir));
+    snprintf(link, sizeof link, "%s/link", dir);
+    assert_int_equal(symlink(path, link), 0);
+    failure = (struct failure){0};
+    assert_int_equal(csv_read_file(&table, link, &options, &failure), -1);
+    assert_non_null(strstr(failure.reason, "symbolic links"));
+    unlink(link);
+    assert_int_equal(symlink("/tmp", link), 0);
+    snprintf(below, sizeof below, "%s/%s", link, strrchr(path, '/') + 1);
+    failure = (struct failure){0};
+    assert_int_equal(csv_read_file(&table, below, &options, &failure), -1);
+    assert_non_null(strstr(failure.reason, "symbolic links"));
+    unlink(link);
+    rmdir(dir);
+    assert_int_equal(read_file(), 0); /* the same file, by its own name */
+}
+
 /* A file that changes while it is read is no data: neither the old nor the new. */
 static void test_written_to(void **unused)
 {
@@ -387,6 +411,7 @@ int main(void)
         cmocka_unit_test(test_files),
         cmocka_unit_test(test_pieces),
         cmocka_unit_test(test_no_files),
+        cmocka_unit_test(test_links),
         cmocka_unit_test(test_written_to),
         cmocka_unit_test(test_no_text),
         cmocka_unit_test(test_no_memory),

@@ -92,12 +92,43 @@ static void test_names(void **)
     assert_non_null(strstr(resolve("wine=/nowhere", NULL, "wine"), "!data wine=/nowhere: No such file"));
 }
 
-/* Without directories any file may be named, and is known by where it really is. */
-static void test_any_path(void **)
+/* Without directories no path is taken, there or not, and it is said what would be. */
+static void test_no_directories(void **)
 {
-    assert_string_equal(resolve(NULL, NULL, at(0, "in/a.csv")), "/in/a.csv");
-    assert_string_equal(resolve(NULL, NULL, at(0, "in/link")), "/out/b.csv");
-    assert_string_equal(resolve(NULL, NULL, at(0, "in/../out/b.csv")), "/out/b.csv");
+    static const char *const wanted[] = {"in/a.csv", "in/link", "in/../out/b.csv", "in/missing"};
+
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
+        assert_non_null(strstr(resolve(NULL, NULL, at(0, wanted[i])), "this worker takes names only"));
+        assert_null(strstr(resolve(NULL, NULL, at(0, wanted[i])), "No such file"));
+    }
+    assert_non_null(strstr(resolve(NULL, NULL, "/proc/self/environ"), "this worker takes names only"));
+}
+
+/* What is neither a file nor a directory is not there, and what looks like a path out is not followed. */
+static void test_attacks(void **)
+{
+    static const char *const wanted[] = {
+        "in/fifo",           "in/device",           "in/to-environ", "in/a.csv/", "in/a.csv\n",
+        "in/a.csv/../a.csv", "in/%2e%2e/out/b.csv", "in/..",         "in/loop",   "in//../out/b.csv"};
+    const char *in = at(1, "in");
+    char name[] = "../in/a.csv";
+
+    assert_int_equal(mkfifo(at(0, "in/fifo"), 0600), 0);
+    assert_int_equal(symlink("/dev/zero", at(0, "in/device")), 0);
+    assert_int_equal(symlink("/proc/self/environ", at(0, "in/to-environ")), 0);
+    assert_int_equal(symlink("loop", at(0, "in/loop")), 0);
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+        if (!strstr(resolve(NULL, in, at(0, wanted[i])), "no such file below the directories"))
+            fail_msg("%s was taken", wanted[i]);
+    assert_non_null(strstr(resolve(NULL, in, "/proc/self/environ"), "no such file below"));
+    assert_non_null(strstr(resolve(NULL, in, "file:///etc/passwd"), "no such file below"));
+    assert_non_null(strstr(resolve(NULL, in, name), "no such file below"));
+    /* A device is none either where everything may be read. */
+    assert_non_null(strstr(resolve(NULL, "/", "/dev/zero"), "no such file below"));
+    unlink(at(0, "in/fifo"));
+    unlink(at(0, "in/device"));
+    unlink(at(0, "in/to-environ"));
+    unlink(at(0, "in/loop"));
 }
 
 /* With directories a path must end up below one: no .., no symbolic link, no name that begins alike gets out.
@@ -108,6 +139,8 @@ static void test_directories(void **)
     static const char *const outside[] = {"out/b.csv", "in/link",    "in/../out/b.csv",
                                           "in2/c.csv", "in/missing", "in"};
 
+    assert_string_equal(resolve(NULL, at(1, ""), at(0, "in/link")), "/out/b.csv");
+    in = at(1, "in");
     assert_string_equal(resolve(NULL, in, at(0, "in/a.csv")), "/in/a.csv");
     assert_string_equal(resolve(NULL, in, at(0, "out/../in/a.csv")), "/in/a.csv");
     assert_string_equal(resolve(NULL, "/", at(0, "out/b.csv")), "/out/b.csv");
@@ -127,8 +160,8 @@ static void test_name_outside_directories(void **)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_any_path),
-                                       cmocka_unit_test(test_directories),
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_names), cmocka_unit_test(test_no_directories),
+                                       cmocka_unit_test(test_attacks), cmocka_unit_test(test_directories),
                                        cmocka_unit_test(test_name_outside_directories)};
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -179,6 +179,46 @@ static void test_no_place(void **unused)
     strcpy(dir, kept);
 }
 
+static void assert_same(const char *path, const char *expected)
+{
+    char text[40] = "";
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    assert_true(fread(text, 1, sizeof text - 1, file) > 0);
+    fclose(file);
+    assert_string_equal(text, expected);
+}
+
+/* Links that lie in the directory lead nowhere: no file of another place is written over. */
+static void test_links(void **unused)
+{
+    (void)unused;
+    char other[100], place[100], link[140];
+    snprintf(other, sizeof other, "%s/other", dir);
+    snprintf(place, sizeof place, "%s/other/file", dir);
+    assert_int_equal(mkdir(other, 0700), 0);
+    FILE *file = fopen(place, "w");
+    assert_true(file && fputs("mine", file) >= 0 && fclose(file) == 0);
+
+    snprintf(link, sizeof link, "%s/linked", dir);
+    assert_int_equal(symlink(other, link), 0);
+    assert_int_equal(save("linked", 0, 0.5, false, "a"), -1);
+    assert_int_equal(unlink(link), 0);
+
+    assert_int_equal(save("wine", 0, 0.5, false, "a"), 1);
+    static const char *const names[] = {".lock", "best.json", "trial-1.ubj"};
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        snprintf(link, sizeof link, "%s/wine/%s", dir, names[i]);
+        unlink(link);
+        assert_int_equal(symlink(place, link), 0);
+    }
+    assert_int_equal(save("wine", 1, 0.4, false, "a"), 1);
+    snprintf(link, sizeof link, "%s/wine/trial-2.ubj.%ld.part", dir, (long)getpid());
+    assert_int_equal(symlink(place, link), 0);
+    assert_int_equal(save("wine", 2, 0.3, false, "a"), -1);
+    assert_same(place, "mine");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +229,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_leftovers, setup, teardown),
         cmocka_unit_test_setup_teardown(test_names, setup, teardown),
         cmocka_unit_test_setup_teardown(test_no_place, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_links, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

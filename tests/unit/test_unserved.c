@@ -4,10 +4,12 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include <cmocka.h>
 #include <string.h>
 
+#include "proto/message.h"
 #include "worker/unserved.h"
 
 static void assert_names(struct unserved *unserved, uint64_t now_ms, const char *first, const char *second)
@@ -42,9 +44,28 @@ static void test_left_alone(void **)
     unserved_deinit(&unserved);
 }
 
+/* One ask can name so many; of more the first is asked for again. */
+static void test_as_many_as_an_ask_may_name(void **)
+{
+    struct unserved unserved = {};
+    char name[16];
+
+    for (int i = 0; i <= MESSAGE_MAX_EXCEPT; i++) {
+        snprintf(name, sizeof name, "s%d", i);
+        assert_true(unserved_add(&unserved, name, 100));
+    }
+    assert_int_equal(unserved.n_studies, MESSAGE_MAX_EXCEPT);
+    assert_true(unserved_add(&unserved, "s0", 100));
+    assert_false(unserved_add(&unserved, "s2", 100));
+    unserved_deinit(&unserved);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_left_alone)};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_left_alone),
+        cmocka_unit_test(test_as_many_as_an_ask_may_name),
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -106,11 +106,15 @@ static json_t *load_objective(const char *path)
     return objective;
 }
 
-/* By hand nobody resolves a name. */
-static int check_data(const json_t *objective)
+/* By hand nobody resolves a name, and links are followed here. */
+static int resolve_data(json_t *objective)
 {
     const char *data = json_string_value(json_object_get(objective, "data"));
-    if (!data || strchr(data, '/') || access(data, F_OK) == 0)
+    char *path = data ? realpath(data, NULL) : NULL;
+    if (path)
+        json_object_set_new(objective, "data", json_string(path));
+    free(path);
+    if (!data || path || strchr(data, '/'))
         return 0;
     log_error("\"%s\" is a name that study-worker --data resolves; write a path here", data);
     return -1;
@@ -136,7 +140,7 @@ static int try_one(struct trainer *trainer, const struct config *config)
     int code = EXIT_MISCONFIGURED;
     if (!json_is_object(params)) {
         log_error("--try: %s", params ? "an object is needed: '{\"max_depth\": 6}'" : error.text);
-    } else if ((objective = load_objective(config->objective)) && check_data(objective) == 0) {
+    } else if ((objective = load_objective(config->objective)) && resolve_data(objective) == 0) {
         const struct runner_trial trial = {.study = (char *)"try",
                                            .attempt = 1,
                                            .params = params,

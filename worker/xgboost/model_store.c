@@ -37,6 +37,11 @@ static int make_dir(const char *dir, const char *study_dir, struct buffer *error
         return fail(error, "make", dir);
     if (mkdir(study_dir, 0777) < 0 && errno != EEXIST)
         return fail(error, "make", study_dir);
+    struct stat status;
+    if (lstat(study_dir, &status) == 0 && !S_ISDIR(status.st_mode)) {
+        buffer_printf(error, "%s is no directory, and a link is not followed out of model_dir", study_dir);
+        return -1;
+    }
     return 0;
 }
 
@@ -45,7 +50,7 @@ static int lock_dir(const char *study_dir)
 {
     BUFFER_AUTO struct buffer path = {0};
     buffer_printf(&path, "%s/.lock", study_dir);
-    int fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    int fd = open(path.data, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (fd >= 0)
         (void)flock(fd, LOCK_EX);
     return fd;
@@ -79,7 +84,7 @@ static int replace_file(const char *path, const char *bytes, size_t size, struct
 {
     BUFFER_AUTO struct buffer part = {0};
     buffer_printf(&part, "%s.%ld.part", path, (long)getpid());
-    int fd = open(part.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    int fd = open(part.data, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0666);
     if (fd < 0)
         return fail(error, "create", part.data);
     int status = write_all(fd, bytes, size);
@@ -149,8 +154,10 @@ static int replace_best(const char *study_dir, const struct model_record *record
     char model[48];
     snprintf(model, sizeof model, "trial-%" PRId64 ".ubj", record->number);
     buffer_printf(path, "%s/%s", study_dir, model);
-    if (replace_file(path->data, bytes, size, error) < 0 || write_best(study_dir, record, model, error) < 0)
+    if (replace_file(path->data, bytes, size, error) < 0 || write_best(study_dir, record, model, error) < 0) {
+        buffer_clear(path);
         return -1;
+    }
     remove_others(study_dir, model);
     return 1;
 }
