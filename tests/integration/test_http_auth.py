@@ -97,6 +97,21 @@ def test_who_fails_too_often_is_told_to_slow_down(studyd, tokens):
     assert len(lines) == 1 and "address=127.0.0.1 " in lines[0] and "--new-token" in lines[0]
 
 
+def test_a_lease_is_its_holders(studyd, tokens):
+    """No answer to a read holds a lease; without the right one a worker changes nothing of a trial that another holds."""
+    offer = studyd.ask_one("one", worker="holder")
+    for role in ("reader", "worker", "admin"):
+        for method, target in READS:
+            if target != "/openapi.yaml":
+                assert offer["lease"] not in status(studyd, tokens[1][role], method, target).text(), target
+    other = Http(studyd.url, tokens[1]["worker"])
+    guess = "0" * len(offer["lease"])
+    for what, body in (("heartbeat", {}), ("report", {"step": 1, "value": 1.0}), ("tell", {"value": 1.0})):
+        answer = other.request("POST", f"{TRIAL}/{what}", {"lease": guess, **body})
+        assert (answer.status, answer.json()["type"]) == (409, "urn:studyd:lease-superseded"), what
+    assert studyd.tell("one", 0, offer["lease"], 0.5)["state"] == "complete"
+
+
 def test_tokens_change_while_it_runs(studyd, tokens):
     """SIGHUP takes in a new token and forgets a deleted one; a broken file changes nothing, and is said."""
     file, made = tokens
