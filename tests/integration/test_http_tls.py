@@ -156,6 +156,9 @@ def test_settings(directory, authority, pair):
         assert (told.returncode, said in told.stderr) == (2, True), told.stderr
     told = check_config("--tls-cert-file", old[0], "--tls-key-file", old[1])
     assert told.returncode == 0 and "has ended on" in told.stderr
+    soon = authority.issue("soon", days=3)
+    told = check_config("--tls-cert-file", soon[0], "--tls-key-file", soon[1])
+    assert told.returncode == 0 and f"the certificate in {soon[0]} ends on" in told.stderr
 
 
 def test_client_certificates(start_tls, directory, authority):
@@ -169,6 +172,21 @@ def test_client_certificates(start_tls, directory, authority):
         with pytest.raises((ssl.SSLError, ConnectionError, OSError)):
             Http(studyd.url, tls=authority.context(client)).get("/healthz")
     assert Http(studyd.url, tls=authority.context(good)).get("/healthz")["status"] == "alive"
+
+
+def test_a_client_that_left_gets_no_trial(start_tls):
+    """Over TLS, too, a poll whose client has gone is given nothing."""
+    studyd = start_tls()
+    studyd.create(SPEC)
+    studyd.http.patch(path("studies", "one"), {"state": "paused"})
+    leaving = Http(studyd.url, tls=studyd.http.tls)
+    poll = leaving.connect()
+    poll.request("POST", path("studies", "one", "ask"), b'{"worker": "leaves", "wait_s": 50}', {"Content-Type": "application/json"})
+    child.wait_until("the poll to wait", lambda: studyd.show("one")["waiting_asks"] == 1)
+    poll.sock.close()
+    studyd.http.patch(path("studies", "one"), {"state": "running"})
+    child.wait_until("the poll to be over", lambda: studyd.show("one")["waiting_asks"] == 0)
+    assert studyd.show("one")["counts"]["running"] == 0
 
 
 def test_silent_handshakes(start_tls):
