@@ -238,6 +238,9 @@ static void put_studies(const struct request *request, struct buffer *out)
 {
     struct seen seen = find_seen(request);
 
+    exposition_single(out, "studyd_leases_lapsed_total", "counter",
+                      "Leases of trials whose worker was not heard of for too long.",
+                      (double)studies_n_lapses(request->context->studies));
     put_workers(request, out);
     put_states(&seen, out);
     put_counts(&seen, out);

@@ -28,6 +28,7 @@ static bool may_be_handed_on(const struct study *study, const struct trial *tria
 
 static void lapse(struct study *study, struct trial *trial)
 {
+    study->studies->n_lapses++;
     log_warning("lease lapsed study=\"%s\" number=%lld attempt=%d worker=\"%s\" next=\"%s\"", study->name,
                 (long long)trial->number, (int)trial->attempt, trial->worker ? trial->worker->name : "",
                 may_be_handed_on(study, trial) ? "handed on to who asks next" : "failed");

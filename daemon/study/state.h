@@ -120,6 +120,7 @@ struct studies {
     bool is_sought, is_loaded;
     struct seeking *seeking; /* under way, or NULL */
     struct gate seek_gate;   /* shut while somebody waits for the next look to end */
+    uint64_t n_lapses;       /* of leases, ever */
     uint64_t n_removed;      /* studies, ever */
     size_t n_dying;          /* deleted studies that still have something under way */
     struct answers answers;

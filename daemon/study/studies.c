@@ -181,6 +181,11 @@ struct worker_view *studies_workers_of(const struct studies *studies, const stru
     return views;
 }
 
+uint64_t studies_n_lapses(const struct studies *studies)
+{
+    return studies->n_lapses;
+}
+
 size_t studies_open_calls(const struct studies *studies)
 {
     return studies->n_open_calls;

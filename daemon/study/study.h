@@ -61,6 +61,8 @@ void studies_store_away(struct studies *studies, bool is_away);
 void studies_tick(struct studies *studies);
 /* Answers every waiting ask with `stopping`, refuses new calls. Records under way still finish. */
 void studies_stop(struct studies *studies);
+/* Leases that have lapsed since the studies were made. */
+uint64_t studies_n_lapses(const struct studies *studies);
 /* Calls that were started and have not been answered yet. */
 size_t studies_open_calls(const struct studies *studies);
 

@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from harness.http_json import Refused, path
-from harness.studyd import Studyd
+from harness.child import wait_until
+from harness.http_json import Refused
+from harness.studyd import ROOT, Studyd
 
 SPEC = {"name": "wine", "directions": ["minimize"], "space": {"x": {"type": "float", "low": 0, "high": 1}}}
 SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? (\S+)')
@@ -70,6 +71,13 @@ def test_what_happened_is_counted(start_studyd, store):
     assert found["process_resident_memory_bytes",] > 1e6 and found["process_open_fds",] > 3
 
 
+def test_lapsed_leases_are_counted(start_studyd, sqlite):
+    studyd = start_studyd(sqlite)
+    studyd.create({**SPEC, "lease_s": 1})
+    studyd.ask_one("wine", worker="gone")
+    wait_until("the lease to lapse", lambda: read(studyd.http)["studyd_leases_lapsed_total",] == 1)
+
+
 def test_requests_without_a_route_are_counted(start_studyd, sqlite):
     studyd = start_studyd(sqlite)
     assert studyd.http.request("GET", "/nothing").status == 404
@@ -88,3 +96,12 @@ def test_a_standby_is_watched_too(start_studyd, directory, daemons, sqlite):
     found = read(standby.start().http)
     assert (found["studyd_ready",], found["studyd_standby",]) == (0, 1)
     assert not any(key[0].startswith("studyd_study_") for key in found)
+
+
+def test_each_metric_is_explained(start_studyd, sqlite):
+    """docs/operations.md names what there is, and nothing else."""
+    studyd = start_studyd(sqlite)
+    text = (ROOT / "docs" / "operations.md").read_text()
+    described = set(re.findall(r"`((?:studyd|process)_[a-z_]+)`", text.split("## Metrics")[1].split("\n## ")[0]))
+    there = set(re.findall(r"^# TYPE (\S+)", studyd.http.request("GET", "/metrics").text(), re.MULTILINE))
+    assert described == there
