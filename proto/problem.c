@@ -118,6 +118,7 @@ static const char *find_synonym(const char *given, const char *const *names)
         {"search_space", "space"},
         {"n_trials", "max_trials"},
         {"timeout", "max_seconds"},
+        {"maxFailedTrialCount", "max_failed_trials"},
         {"min", "low"},
         {"max", "high"},
         {"values", "choices"},

@@ -141,7 +141,8 @@ def test_a_study_that_cannot_be_served(studyd, start_worker, directory, case):
     line, = [line for line in worker.log().splitlines() if "a study cannot be served, it is left alone for 300 s" in line]
     assert ' study="bad" ' in line and reason in line
     counts = studyd.show("bad")["counts"]
-    assert (counts["fail"], counts["waiting"], counts["running"]) == ((10, 0, 0) if expect == 1 else (0, 1, 0))
+    assert (counts["waiting"], counts["running"]) == ((0, 0) if expect == 1 else (1, 0))
+    assert 10 <= counts["fail"] <= 11 if expect == 1 else counts["fail"] == 0   # one may have been asked for ahead
 
 
 def test_no_trial_has_a_result(studyd, start_worker, directory):
