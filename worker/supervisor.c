@@ -48,10 +48,12 @@ struct supervisor {
     struct stock *stock;
     uv_timer_t serve_timer;
     int64_t n_told[TRIAL_WAITING + 1]; /* by enum trial_state; WAITING: handed back */
-    int64_t n_failed_by_objective;     /* of those, for good */
     bool has_seen_result;              /* of any study that was served, whoever told it */
-    struct unserved unserved;          /* asked of all: studies that are left alone for a while */
-    enum worker_exit unserved_exit;    /* where only those are left */
+    char *failed_study;                /* whose objective failed last; owned, or NULL */
+    struct http_request last_look;     /* at it: before the worker says that nothing has a result */
+    bool has_looked;
+    struct unserved unserved;       /* asked of all: studies that are left alone for a while */
+    enum worker_exit unserved_exit; /* where only those are left */
     struct slot_host slot_host;
     struct slot **slots; /* owned [plan.n_slots] */
 
@@ -219,9 +221,47 @@ static void give(void *user, struct offer_message *offer)
 {
     struct supervisor *supervisor = user;
 
-    supervisor->are_studies_over = false;
+    supervisor->are_studies_over = supervisor->has_looked = false;
     stock_add(supervisor->stock, offer);
     watch_idleness(supervisor);
+}
+
+static int64_t count_of(const json_t *study, enum trial_state state)
+{
+    const json_t *counts = json_object_get(study, "counts");
+
+    return json_integer_value(json_object_get(counts, trial_state_names[state]));
+}
+
+/* Whoever told them. */
+static int64_t count_results(const json_t *study)
+{
+    return count_of(study, TRIAL_COMPLETE) + count_of(study, TRIAL_PRUNED);
+}
+
+static void stop_when_over(struct supervisor *supervisor);
+
+static void last_look_done(struct http_request *request, const struct http_answer *answer)
+{
+    struct supervisor *supervisor = request->user;
+
+    supervisor->has_looked = true;
+    supervisor->has_seen_result |= count_results(answer->json) > 0;
+    stop_when_over(supervisor);
+}
+
+/* Others may have had better luck with the study since this worker heard of it last. */
+static void take_last_look(struct supervisor *supervisor)
+{
+    BUFFER_AUTO struct buffer path = {};
+
+    if (supervisor->last_look.own)
+        return;
+    buffer_append_text(&path, "/v1/studies");
+    http_path_append(&path, supervisor->failed_study);
+    supervisor->last_look = (struct http_request){
+        .method = "GET", .path = buffer_text(&path), .done = last_look_done, .user = supervisor};
+    http_client_send(supervisor->client, &supervisor->last_look);
 }
 
 static void stop_when_over(struct supervisor *supervisor)
@@ -238,7 +278,9 @@ static void stop_when_over(struct supervisor *supervisor)
     else if (supervisor->unserved.n_studies > 0)
         stop(supervisor, supervisor->unserved_exit,
              "what is left are studies that cannot be served, see above");
-    else if (supervisor->n_failed_by_objective > 0 && !supervisor->has_seen_result)
+    else if (supervisor->failed_study && !supervisor->has_seen_result && !supervisor->has_looked)
+        take_last_look(supervisor);
+    else if (supervisor->failed_study && !supervisor->has_seen_result)
         stop(supervisor, WORKER_FAILED,
              "the studies are over, and no trial has a result: the objective has failed in each");
     else
@@ -338,17 +380,10 @@ static bool is_failure_for_good(const struct lease_outcome *outcome)
            (outcome->told->state == TRIAL_COMPLETE || outcome->told->failure <= FAILURE_NAN);
 }
 
-static int64_t count_of(const struct held_trial *held, enum trial_state state)
+static void remember_failed(struct supervisor *supervisor, const char *study)
 {
-    const json_t *counts = json_object_get(held_trial_study(held), "counts");
-
-    return json_integer_value(json_object_get(counts, trial_state_names[state]));
-}
-
-/* What its study had when the trial was fetched; others may have told those. */
-static int64_t count_results(const struct held_trial *held)
-{
-    return count_of(held, TRIAL_COMPLETE) + count_of(held, TRIAL_PRUNED);
+    free(supervisor->failed_study);
+    supervisor->failed_study = memory_strdup(study);
 }
 
 /* A typo in the objective must not burn a study's budget. */
@@ -365,8 +400,8 @@ static void check_hope(struct supervisor *supervisor, const struct held_trial *h
         stop(supervisor, WORKER_FAILED,
              "the objective has failed in every trial so far; once it is mended, "
              "a worker goes on with the trials that are left");
-    if (serves_whatever_runs(supervisor) && count_results(held) == 0 &&
-        count_of(held, TRIAL_FAIL) + 1 >= HOPELESS_TRIALS)
+    if (serves_whatever_runs(supervisor) && count_results(held_trial_study(held)) == 0 &&
+        count_of(held_trial_study(held), TRIAL_FAIL) + 1 >= HOPELESS_TRIALS)
         set_aside(supervisor, held_trial_offer(held)->study, "its objective has failed in every trial so far",
                   WORKER_FAILED);
 }
@@ -380,9 +415,10 @@ static void trial_over(void *user, struct held_trial *held, const struct lease_o
         enum trial_state state = held_trial_became(outcome);
 
         supervisor->n_told[state]++;
-        supervisor->n_failed_by_objective += is_failure_for_good(outcome);
+        if (is_failure_for_good(outcome))
+            remember_failed(supervisor, held_trial_offer(held)->study);
         supervisor->has_seen_result |=
-            state == TRIAL_COMPLETE || state == TRIAL_PRUNED || count_results(held) > 0;
+            state == TRIAL_COMPLETE || state == TRIAL_PRUNED || count_results(held_trial_study(held)) > 0;
         if (is_failure_of_objective(outcome))
             check_hope(supervisor, held);
     }
@@ -567,6 +603,7 @@ static void supervisor_deinit(struct supervisor *supervisor)
     free(supervisor->slots);
     stock_free(supervisor->stock);
     unserved_deinit(&supervisor->unserved);
+    free(supervisor->failed_study);
     worker_plan_deinit(&supervisor->plan);
     require(uv_loop_close(&supervisor->loop) == 0);
 }

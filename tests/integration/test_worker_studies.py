@@ -153,6 +153,19 @@ def test_no_trial_has_a_result(studyd, start_worker, directory):
     assert "no trial has a result: the objective has failed in each" in worker.log()
 
 
+def test_others_have_results(studyd, start_worker, directory):
+    """A worker whose one trial fails ends with 0 where another client's trial of the study has a result by then."""
+    studyd.create(spec(max_trials=2))
+    others = studyd.ask_one("s")
+    body = f"open('{directory}/runs', 'w').close()\nwhile not os.path.exists('{directory}/told'):\n    time.sleep(0.01)\n" + 'say(op="fail", reason="bad luck")'
+    worker = start_worker(studyd, "--runner", write_runner(directory, body), "--exit-when-finished")
+    wait_until("its trial to run", (directory / "runs").exists)
+    studyd.tell("s", 0, others["lease"], 1.0)
+    (directory / "told").touch()
+    assert worker.wait() == 0, worker.log()
+    assert states(studyd, "s") == ["complete", "fail"]
+
+
 def test_too_many_failed_trials(studyd, start_worker, directory):
     """A study with max_failed_trials stops itself and says why."""
     studyd.create(spec(max_trials=100, max_failed_trials=3))

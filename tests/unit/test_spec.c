@@ -142,6 +142,8 @@ static void test_refuses(void **)
         {"{\"study_name\": \"s\", " SPACE "}", "study_name", "did you mean name? The known keys are name, "},
         {"{\"nmae\": \"s\"}", "nmae", "did you mean name?"},
         {"{\"name\": \"s\", \"timeout\": 60, " SPACE "}", "timeout", "did you mean max_seconds?"},
+        {"{\"name\": \"s\", \"maxFailedTrialCount\": 3, " SPACE "}", "maxFailedTrialCount",
+         "did you mean max_failed_trials?"},
         {"{\"name\": \"s\", \"search_space\": {}}", "search_space", "did you mean space?"},
         {"{\"sampler\": [], \"nmae\": \"s\", " SPACE "}", "nmae", "did you mean name?"},
         {"{\"name\": 1, \"nmae\": \"s\", " SPACE "}", "name", "must be a string"},
