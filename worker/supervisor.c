@@ -18,6 +18,7 @@
 #include "proto/require.h"
 #include "worker/plan.h"
 #include "worker/poller.h"
+#include "worker/results.h"
 #include "worker/slot.h"
 #include "worker/stock.h"
 #include "worker/summary.h"
@@ -27,9 +28,8 @@
 /* One wish to stop often comes as several signals: timeout(1) sends two, a terminal that is closed sends two,
  * a launcher that dies closes stdin besides. What comes later is impatience. */
 #define SAME_SIGNAL_MS 1000
-#define HOPELESS_STARTS 3  /* in a row in one slot */
-#define HOPELESS_TRIALS 10 /* failed, and none before them that did not */
-#define SET_ASIDE_S 300    /* a study that cannot be served */
+#define HOPELESS_STARTS 3 /* in a row in one slot */
+#define SET_ASIDE_S 300   /* a study that cannot be served */
 #define CONNECT_TIMEOUT_MS 10000
 #define SURPLUS_LOOK_MS 1000 /* while trials wait for a slot */
 
@@ -48,10 +48,7 @@ struct supervisor {
     struct stock *stock;
     uv_timer_t serve_timer;
     int64_t n_told[TRIAL_WAITING + 1]; /* by enum trial_state; WAITING: handed back */
-    bool has_seen_result;              /* of any study that was served, whoever told it */
-    char *failed_study;                /* whose objective failed last; owned, or NULL */
-    struct http_request last_look;     /* at it: before the worker says that nothing has a result */
-    bool has_looked;
+    struct results results;
     struct unserved unserved;       /* asked of all: studies that are left alone for a while */
     enum worker_exit unserved_exit; /* where only those are left */
     struct slot_host slot_host;
@@ -221,47 +218,10 @@ static void give(void *user, struct offer_message *offer)
 {
     struct supervisor *supervisor = user;
 
-    supervisor->are_studies_over = supervisor->has_looked = false;
+    supervisor->are_studies_over = false;
+    results_go_on(&supervisor->results);
     stock_add(supervisor->stock, offer);
     watch_idleness(supervisor);
-}
-
-static int64_t count_of(const json_t *study, enum trial_state state)
-{
-    const json_t *counts = json_object_get(study, "counts");
-
-    return json_integer_value(json_object_get(counts, trial_state_names[state]));
-}
-
-/* Whoever told them. */
-static int64_t count_results(const json_t *study)
-{
-    return count_of(study, TRIAL_COMPLETE) + count_of(study, TRIAL_PRUNED);
-}
-
-static void stop_when_over(struct supervisor *supervisor);
-
-static void last_look_done(struct http_request *request, const struct http_answer *answer)
-{
-    struct supervisor *supervisor = request->user;
-
-    supervisor->has_looked = true;
-    supervisor->has_seen_result |= count_results(answer->json) > 0;
-    stop_when_over(supervisor);
-}
-
-/* Others may have had better luck with the study since this worker heard of it last. */
-static void take_last_look(struct supervisor *supervisor)
-{
-    BUFFER_AUTO struct buffer path = {};
-
-    if (supervisor->last_look.own)
-        return;
-    buffer_append_text(&path, "/v1/studies");
-    http_path_append(&path, supervisor->failed_study);
-    supervisor->last_look = (struct http_request){
-        .method = "GET", .path = buffer_text(&path), .done = last_look_done, .user = supervisor};
-    http_client_send(supervisor->client, &supervisor->last_look);
 }
 
 static void stop_when_over(struct supervisor *supervisor)
@@ -278,9 +238,9 @@ static void stop_when_over(struct supervisor *supervisor)
     else if (supervisor->unserved.n_studies > 0)
         stop(supervisor, supervisor->unserved_exit,
              "what is left are studies that cannot be served, see above");
-    else if (supervisor->failed_study && !supervisor->has_seen_result && !supervisor->has_looked)
-        take_last_look(supervisor);
-    else if (supervisor->failed_study && !supervisor->has_seen_result)
+    else if (results_are_none(&supervisor->results) && results_look(&supervisor->results))
+        return; /* studies_looked_at() comes */
+    else if (results_are_none(&supervisor->results))
         stop(supervisor, WORKER_FAILED,
              "the studies are over, and no trial has a result: the objective has failed in each");
     else
@@ -374,18 +334,6 @@ static bool is_failure_of_objective(const struct lease_outcome *outcome)
     return outcome->told->state == TRIAL_FAIL && outcome->told->failure == FAILURE_OBJECTIVE;
 }
 
-static bool is_failure_for_good(const struct lease_outcome *outcome)
-{
-    return outcome->became == TRIAL_FAIL &&
-           (outcome->told->state == TRIAL_COMPLETE || outcome->told->failure <= FAILURE_NAN);
-}
-
-static void remember_failed(struct supervisor *supervisor, const char *study)
-{
-    free(supervisor->failed_study);
-    supervisor->failed_study = memory_strdup(study);
-}
-
 /* A typo in the objective must not burn a study's budget. */
 static bool is_hopeless(const struct supervisor *supervisor)
 {
@@ -400,8 +348,7 @@ static void check_hope(struct supervisor *supervisor, const struct held_trial *h
         stop(supervisor, WORKER_FAILED,
              "the objective has failed in every trial so far; once it is mended, "
              "a worker goes on with the trials that are left");
-    if (serves_whatever_runs(supervisor) && count_results(held_trial_study(held)) == 0 &&
-        count_of(held_trial_study(held), TRIAL_FAIL) + 1 >= HOPELESS_TRIALS)
+    if (serves_whatever_runs(supervisor) && results_are_hopeless(held))
         set_aside(supervisor, held_trial_offer(held)->study, "its objective has failed in every trial so far",
                   WORKER_FAILED);
 }
@@ -412,13 +359,8 @@ static void trial_over(void *user, struct held_trial *held, const struct lease_o
     struct slot *slot = held_trial_slot(held);
 
     if (outcome->end == LEASE_TOLD) {
-        enum trial_state state = held_trial_became(outcome);
-
-        supervisor->n_told[state]++;
-        if (is_failure_for_good(outcome))
-            remember_failed(supervisor, held_trial_offer(held)->study);
-        supervisor->has_seen_result |=
-            state == TRIAL_COMPLETE || state == TRIAL_PRUNED || count_results(held_trial_study(held)) > 0;
+        supervisor->n_told[held_trial_became(outcome)]++;
+        results_take(&supervisor->results, held, outcome);
         if (is_failure_of_objective(outcome))
             check_hope(supervisor, held);
     }
@@ -434,6 +376,11 @@ static void stock_emptied(void *user)
     watch_idleness(supervisor);
     stop_when_over(supervisor);
     stop_when_done(supervisor);
+}
+
+static void studies_looked_at(void *user)
+{
+    stop_when_over(user);
 }
 
 static void all_finished(void *user)
@@ -603,7 +550,7 @@ static void supervisor_deinit(struct supervisor *supervisor)
     free(supervisor->slots);
     stock_free(supervisor->stock);
     unserved_deinit(&supervisor->unserved);
-    free(supervisor->failed_study);
+    results_deinit(&supervisor->results);
     worker_plan_deinit(&supervisor->plan);
     require(uv_loop_close(&supervisor->loop) == 0);
 }
@@ -620,6 +567,8 @@ enum worker_exit supervisor_run(const struct worker_config *config)
         supervisor_deinit(&supervisor);
         return WORKER_MISCONFIGURED;
     }
+    supervisor.results =
+        (struct results){.client = supervisor.client, .user = &supervisor, .looked = studies_looked_at};
     make_slots(&supervisor);
     make_stock(&supervisor);
     make_poller(&supervisor);
