@@ -33,34 +33,36 @@ struct sql_mysql {
     char *database;   /* its name, for remedies */
 };
 
-/* Server errors that are not about the statement. Client errors (2000 to 2999) all mean a lost connection. */
+/* Errors that are not about the statement. Those of the client (2000 to 2999) mean a lost connection but for
+ * one: what the library lacks it will not have after a while. */
 static const struct {
     unsigned code;
     enum sql_status status;
 } errors[] = {
-    {1213, SQL_RETRY}, /* deadlock */
-    {1205, SQL_RETRY}, /* lock wait timeout */
-    {1020, SQL_RETRY}, /* record has changed since last read */
-    {1317, SQL_RETRY}, /* query was interrupted */
-    {3, SQL_LOST},     /* error writing file */
-    {28, SQL_LOST},    /* no space left on device */
-    {1021, SQL_LOST},  /* disk full */
-    {1026, SQL_LOST},  /* error writing file */
-    {1030, SQL_LOST},  /* error from the storage engine */
-    {1040, SQL_LOST},  /* too many connections */
-    {1053, SQL_LOST},  /* server shutdown in progress */
-    {1114, SQL_LOST},  /* table is full */
-    {1158, SQL_LOST},  /* error reading from the network */
-    {1159, SQL_LOST},  /* timeout reading */
-    {1160, SQL_LOST},  /* error writing to the network */
-    {1161, SQL_LOST},  /* timeout writing */
-    {1203, SQL_LOST},  /* too many connections of this user */
-    {1290, SQL_LOST},  /* server runs with --read-only */
-    {1792, SQL_LOST},  /* read-only transaction */
-    {1836, SQL_LOST},  /* read-only mode */
-    {1927, SQL_LOST},  /* connection was killed (MariaDB) */
-    {3169, SQL_LOST},  /* session was killed (MySQL) */
-    {4031, SQL_LOST},  /* disconnected for inactivity (MySQL) */
+    {1213, SQL_RETRY},   /* deadlock */
+    {1205, SQL_RETRY},   /* lock wait timeout */
+    {1020, SQL_RETRY},   /* record has changed since last read */
+    {1317, SQL_RETRY},   /* query was interrupted */
+    {3, SQL_LOST},       /* error writing file */
+    {28, SQL_LOST},      /* no space left on device */
+    {1021, SQL_LOST},    /* disk full */
+    {1026, SQL_LOST},    /* error writing file */
+    {1030, SQL_LOST},    /* error from the storage engine */
+    {1040, SQL_LOST},    /* too many connections */
+    {1053, SQL_LOST},    /* server shutdown in progress */
+    {1114, SQL_LOST},    /* table is full */
+    {1158, SQL_LOST},    /* error reading from the network */
+    {1159, SQL_LOST},    /* timeout reading */
+    {1160, SQL_LOST},    /* error writing to the network */
+    {1161, SQL_LOST},    /* timeout writing */
+    {1203, SQL_LOST},    /* too many connections of this user */
+    {1290, SQL_LOST},    /* server runs with --read-only */
+    {1792, SQL_LOST},    /* read-only transaction */
+    {1836, SQL_LOST},    /* read-only mode */
+    {1927, SQL_LOST},    /* connection was killed (MariaDB) */
+    {3169, SQL_LOST},    /* session was killed (MySQL) */
+    {4031, SQL_LOST},    /* disconnected for inactivity (MySQL) */
+    {2059, SQL_REFUSED}, /* the account's way of logging in is not in this library */
 };
 
 /* What helps against an error at a statement that begins so: the database's name stands between the two
@@ -77,6 +79,8 @@ static const struct {
     {1142, "", GRANT, "`.* TO this user"},
     {1045, "", LOGIN, ", or with --password-file"},
     {1698, "", LOGIN, ", or with --password-file"},
+    {2059, "", "; the account for `",
+     "` logs in by a plugin that this client library lacks: install it, or ALTER USER to another one"},
     {1049, "", "; an administrator must first CREATE DATABASE `",
      "` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"},
 };
@@ -88,12 +92,10 @@ static struct sql_mysql *self(struct sql *sql)
 
 static enum sql_status classify(unsigned code)
 {
-    if (code >= 2000 && code <= 2999)
-        return SQL_LOST;
     for (size_t i = 0; i < sizeof errors / sizeof *errors; i++)
         if (errors[i].code == code)
             return errors[i].status;
-    return SQL_REFUSED;
+    return code >= 2000 && code <= 2999 ? SQL_LOST : SQL_REFUSED;
 }
 
 /* `statement` is empty while the connection is being opened. */

@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import signal
+import socket
 import subprocess
 import time
 
@@ -20,6 +21,12 @@ def die_with_parent():
 def start(command, **options):
     """As Popen. From the main thread only: the kernel ends the child with the thread that started it."""
     return subprocess.Popen(command, preexec_fn=die_with_parent, stdin=subprocess.DEVNULL, **options)
+
+
+def free_port():
+    """For a program that cannot take one by itself and say which."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return server.getsockname()[1]
 
 
 def wait_until(what, probe, timeout_s=30.0):

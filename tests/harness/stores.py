@@ -74,8 +74,8 @@ class Mariadb(child.Daemon):
 
     FORBIDDEN = ("Assertion", "got signal")
 
-    def __init__(self, directory):
-        super().__init__("mariadbd", [ROOT / "tests" / "mariadb", "run", directory], directory / "server.log")
+    def __init__(self, directory, *options):
+        super().__init__("mariadbd", [ROOT / "tests" / "mariadb", "run", directory, *options], directory / "server.log")
         self.socket = directory / "sock"
         self.n_databases = 0
 

@@ -17,7 +17,8 @@ def pytest_collection_modifyitems(items):
     """Marks what uses a MySQL server."""
     for item in items:
         kind = item.callspec.params.get("store") if hasattr(item, "callspec") else None
-        if kind == "mysql" or {"mariadb", "shared_mariadb"} & set(item.fixturenames):
+        if (kind == "mysql" or {"mariadb", "shared_mariadb"} & set(item.fixturenames)
+                or "mysql" in item.path.name):
             item.add_marker("mysql")
 
 

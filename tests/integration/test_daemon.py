@@ -13,7 +13,7 @@ import time
 import pytest
 
 from harness import child
-from harness.child import wait_until
+from harness.child import free_port, wait_until
 from harness.http_json import Http, Refused, path
 from harness.stores import SqliteStore
 from harness.studyd import BUILD, ROOT, Studyd, sanitizer_env
@@ -25,11 +25,6 @@ SPEC = {"name": "one", "space": {"x": {"type": "float", "low": 0, "high": 1}}, "
 def run(*arguments, **env):
     return subprocess.run([STUDYD, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False,
                           env={**sanitizer_env(), **env}, preexec_fn=child.die_with_parent)
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 # ---- the command line ----

@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: MIT
 """The account that studyd has at the database server: what it needs, and what is said where something is missing."""
 
+import os
+import pathlib
 import subprocess
 
 import pytest
 
 from harness import child
-from harness.child import wait_until
+from harness.child import free_port, wait_until
 from harness.http_json import Refused, path
+from harness.stores import Mariadb
 from harness.studyd import BUILD, Studyd, sanitizer_env
 
 STUDYD = str(BUILD / "daemon" / "studyd")
@@ -74,6 +77,26 @@ def test_four_rights_are_enough(prepared, start_studyd, directory, daemons):
     assert "denied" not in first.log() + second.log()
 
 
+def test_over_the_network(directory, daemons):
+    """By TCP, without TLS, with a password: also MySQL's caching_sha2_password, which then sends it under the server's key.
+    The second login is another exchange: the server remembers the first."""
+    (directory / "db").mkdir()
+    port = free_port()
+    server = Mariadb(directory / "db", "--skip-networking=0", "--bind-address=127.0.0.1", f"--port={port}")
+    daemons.append((server, 0))
+    server.start()
+    store = server.new_database()
+    server.query(f"CREATE USER far@127.0.0.1 IDENTIFIED BY 'secret'; GRANT ALL ON {store.name}.* TO far@127.0.0.1")
+    store.url = f"mysql://far:secret@127.0.0.1:{port}/{store.name}"
+    studyd = Studyd(directory, store)
+    daemons.append((studyd, 0))
+    studyd.start()
+    studyd.create(SPEC)
+    studyd.stop()
+    studyd.start()
+    assert studyd.show("one")["name"] == "one"
+
+
 def test_first_start_makes_the_tables(shared_mariadb, start_studyd):
     """With CREATE and REFERENCES beside the four, studyd makes the tables itself: the same that --print-schema makes."""
     made = use_account(shared_mariadb.new_database(), [*RIGHTS, "CREATE", "REFERENCES"])
@@ -120,6 +143,19 @@ def test_no_right_at_all(shared_mariadb):
     answer = run(store)
     assert answer.returncode == 3
     assert f"GRANT SELECT, INSERT, UPDATE, DELETE ON `{store.name}`.* TO this user" in answer.stderr
+
+
+def test_a_way_to_log_in_that_the_library_lacks(directory, daemons):
+    """3, at once: it does not come by waiting. Oracle's library has not had the passwords of MariaDB since 9.0."""
+    if b"libmysqlclient.so" not in pathlib.Path(STUDYD).read_bytes():
+        pytest.skip("this studyd has MariaDB's client library, which has both; make check-mysql has the other one")
+    server = Mariadb(directory)
+    server.env = {**os.environ, "STUDYD_MYSQL": ""}
+    daemons.append((server, 0))
+    server.start()
+    answer = run(use_account(server.new_database(), RIGHTS))
+    assert answer.returncode == 3
+    assert "'mysql_native_password' cannot be loaded" in answer.stderr and "ALTER USER" in answer.stderr
 
 
 def test_an_absent_database(shared_mariadb):

@@ -85,14 +85,23 @@ static void accept_client(struct cut_proxy *proxy)
     require(connect(pair->server, (struct sockaddr *)&address, sizeof address) == 0);
 }
 
-/* Is this the statement, and what is to be cut? A packet: three bytes of length, a number, the command (3:
- * query), text. */
+/* A query's packet: three bytes of length, a number, the command (3), from Oracle's library the number of
+ * attributes (none) and of their sets (1), text. Where the text begins, or 0. */
+static size_t find_text(const char *bytes, size_t size)
+{
+    if (size < 7 || bytes[4] != 3)
+        return 0;
+    return bytes[5] == 0 && bytes[6] == 1 ? 7 : 5;
+}
+
+/* Is this the statement, and what is to be cut? */
 static bool is_armed_for(struct cut_proxy *proxy, const char *bytes, size_t size, enum cut *cut,
                          unsigned *error)
 {
+    size_t text = find_text(bytes, size);
     pthread_mutex_lock(&proxy->mutex);
-    bool is_it = proxy->is_armed && size >= 5 + strlen(proxy->statement) && bytes[4] == 3 &&
-                 memcmp(bytes + 5, proxy->statement, strlen(proxy->statement)) == 0;
+    bool is_it = proxy->is_armed && text && size >= text + strlen(proxy->statement) &&
+                 memcmp(bytes + text, proxy->statement, strlen(proxy->statement)) == 0;
     if (is_it) {
         proxy->is_armed = false;
         *cut = proxy->cut;
