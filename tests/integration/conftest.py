@@ -16,8 +16,8 @@ from harness.studyd import Studyd, Worker
 def pytest_collection_modifyitems(items):
     """Marks what uses a MySQL server."""
     for item in items:
-        kind = item.callspec.params.get("store") if hasattr(item, "callspec") else None
-        if (kind == "mysql" or {"mariadb", "shared_mariadb"} & set(item.fixturenames)
+        kinds = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if ("mysql" in kinds or {"mariadb", "shared_mariadb"} & set(item.fixturenames)
                 or "mysql" in item.path.name):
             item.add_marker("mysql")
 

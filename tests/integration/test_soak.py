@@ -27,6 +27,7 @@ def test_a_bad_network(play):
     play(scenarios.bad_network, "sqlite", 1)
 
 
+@pytest.mark.mysql
 def test_the_database_is_killed(play):
     play(scenarios.database_kills, "mysql", 2)
 
@@ -36,6 +37,7 @@ def test_a_standby_takes_over(play, kind):
     play(scenarios.failovers, kind, 2)
 
 
+@pytest.mark.mysql
 def test_a_frozen_owner(play):
     play(scenarios.frozen_owners, "mysql", 1)
 
@@ -44,9 +46,11 @@ def test_a_full_disk(play):
     play(scenarios.full_disk, "sqlite", 2)
 
 
+@pytest.mark.mysql
 def test_optuna_beside(play):
     play(scenarios.optuna_beside, "mysql", 1)
 
 
+@pytest.mark.mysql
 def test_workers(play):
     play(scenarios.workers, "mysql", 1)
