@@ -18,6 +18,7 @@ struct cold {
     struct cold_index {
         int64_t trial_id;
         size_t position; /* in read->trials */
+        bool is_ours;    /* it has a row in studyd_trials */
     } * index;           /* in ascending trial_id */
 };
 
@@ -27,11 +28,17 @@ static int compare_index(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
+/* Of column 0's id. */
+static struct cold_index *current_index(struct cold *cold)
+{
+    struct cold_index key = {.trial_id = sql_int(cold->sql, 0)};
+    return bsearch(&key, cold->index, cold->read->n_trials, sizeof key, compare_index);
+}
+
 /* The trial of column 0's id. */
 static struct store_cold_trial *current_trial(struct cold *cold)
 {
-    struct cold_index key = {.trial_id = sql_int(cold->sql, 0)};
-    struct cold_index *found = bsearch(&key, cold->index, cold->read->n_trials, sizeof key, compare_index);
+    struct cold_index *found = current_index(cold);
     struct store_cold_trial *trial = found ? &cold->read->trials[found->position] : NULL;
     return trial && trial->trial_id ? trial : NULL;
 }
@@ -42,13 +49,10 @@ static void read_trials(struct cold *cold)
     sql_query(cold->sql, "SELECT trial_id FROM trials WHERE study_id=%lld AND trial_id IN %s",
               (long long)cold->read->study_id, buffer_text(&cold->ids));
     while (sql_next(cold->sql)) {
-        struct cold_index key = {.trial_id = sql_int(cold->sql, 0)};
-        struct cold_index *found =
-            bsearch(&key, cold->index, cold->read->n_trials, sizeof key, compare_index);
-        struct store_cold_trial *trial = &cold->read->trials[found->position];
+        struct store_cold_trial *trial = &cold->read->trials[current_index(cold)->position];
         if (trial->trial_id)
             continue;
-        trial->trial_id = key.trial_id;
+        trial->trial_id = sql_int(cold->sql, 0);
         trial->user_attrs = json_object();
     }
 }
@@ -149,18 +153,44 @@ static json_t *external_value(const char *distribution_json, double value)
     return result ? result : json_null();
 }
 
-/* "CROSS": else SQLite takes the two in the other order, and looks through all trials of the study for each.
- */
+/* Two queries that name their keys: of one with a join, servers read all trials of the study. */
+static void read_ours(struct cold *cold)
+{
+    BUFFER_AUTO struct buffer uids = {0};
+    sql_query(cold->sql, "SELECT uid FROM studyd_studies WHERE study_id = %lld",
+              (long long)cold->read->study_id);
+    while (sql_next(cold->sql)) {
+        size_t size;
+        const void *uid = sql_blob(cold->sql, 0, &size);
+        buffer_append_text(&uids, uids.size ? "," : "");
+        sql_put_bytes(&uids, uid, size);
+    }
+    if (!uids.size)
+        return;
+    sql_query(cold->sql, "SELECT trial_id FROM studyd_trials WHERE uid IN (%s) AND trial_id IN %s",
+              buffer_text(&uids), buffer_text(&cold->ids));
+    while (sql_next(cold->sql))
+        current_index(cold)->is_ours = true;
+}
+
+/* "1,2,3": the trials whose parameters lie in Optuna's rows alone. */
+static void put_others(const struct cold *cold, struct buffer *ids)
+{
+    for (size_t i = 0; i < cold->read->n_trials; i++)
+        if (!cold->index[i].is_ours)
+            buffer_printf(ids, "%s%lld", ids->size ? "," : "", (long long)cold->index[i].trial_id);
+}
+
 static void read_params(struct cold *cold)
 {
-    sql_query(
-        cold->sql,
-        "SELECT p.trial_id, p.param_name, p.param_value, p.distribution_json FROM trial_params p "
-        "WHERE p.trial_id IN %s AND NOT EXISTS (SELECT 1 FROM studyd_studies s CROSS JOIN studyd_trials o ON "
-        "o.uid = s.uid "
-        "WHERE s.study_id = %lld AND o.trial_id = p.trial_id) AND p.distribution_json IS NOT NULL "
-        "ORDER BY p.param_id",
-        buffer_text(&cold->ids), (long long)cold->read->study_id);
+    BUFFER_AUTO struct buffer ids = {0};
+    put_others(cold, &ids);
+    if (!ids.size)
+        return;
+    sql_query(cold->sql,
+              "SELECT trial_id, param_name, param_value, distribution_json FROM trial_params "
+              "WHERE trial_id IN (%s) AND distribution_json IS NOT NULL ORDER BY param_id",
+              buffer_text(&ids));
     while (sql_next(cold->sql)) {
         struct store_cold_trial *trial = current_trial(cold);
         if (!trial)
@@ -180,13 +210,14 @@ void cold_read(struct sql *sql, struct store_read *read)
         return;
     cold.index = memory_array(read->n_trials, sizeof *cold.index);
     for (size_t i = 0; i < read->n_trials; i++)
-        cold.index[i] = (struct cold_index){read->trial_ids[i], i};
+        cold.index[i] = (struct cold_index){read->trial_ids[i], i, false};
     qsort(cold.index, read->n_trials, sizeof *cold.index, compare_index);
     sql_put_ids(&cold.ids, read->trial_ids, read->n_trials);
     read_trials(&cold);
     read_user_attributes(&cold);
     read_system_attributes(&cold);
     read_points(&cold);
+    read_ours(&cold);
     read_params(&cold);
     free(cold.index);
     buffer_deinit(&cold.ids);
