@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/sampler/slot_sort.h"
 #include "daemon/sampler/truncated_normal.h"
 #include "proto/memory.h"
 #include "proto/require.h"
@@ -152,11 +153,20 @@ static void refresh_around(struct parzen *parzen, size_t d, size_t position)
         refresh_position(parzen, d, i);
 }
 
+/* Of many kernels the rows lie far from each other in the order of values, so all are written in the order in
+ * which they lie. */
 static void refresh_all(struct parzen *parzen)
 {
-    for (size_t d = 0; d < parzen->n_dimensions; d++)
-        for (size_t i = 0; parzen->by_value[d] && i < parzen->n_kernels; i++)
-            refresh_position(parzen, d, i);
+    MEMORY_AUTO double *sigmas = memory_array(parzen->n_slots, sizeof sigmas[0]);
+
+    for (size_t d = 0; d < parzen->n_dimensions; d++) {
+        if (!parzen->by_value[d])
+            continue;
+        for (size_t i = 0; i < parzen->n_kernels; i++)
+            sigmas[parzen->by_value[d][i]] = bandwidth(parzen, d, i);
+        for (size_t i = 0; i < parzen->n_kernels; i++)
+            set_bandwidth(parzen, d, parzen->by_number[i], sigmas[parzen->by_number[i]]);
+    }
     parzen->has_new_floor = false;
 }
 
@@ -255,43 +265,28 @@ static void place_pending(struct parzen *parzen)
             refresh_around(parzen, d, find_by_value(parzen, d, slot));
 }
 
-struct sort_key {
-    double key; /* a number or a mu */
-    uint32_t rank, slot;
-};
-
-static int compare_keys(const void *a_key, const void *b_key)
-{
-    const struct sort_key *a = a_key, *b = b_key;
-
-    if (a->key != b->key)
-        return a->key < b->key ? -1 : 1;
-    return a->rank < b->rank ? -1 : a->rank > b->rank;
-}
-
-static void sort_slots(uint32_t *order, struct sort_key *keys, size_t n)
-{
-    qsort(keys, n, sizeof keys[0], compare_keys);
-    for (size_t i = 0; i < n; i++)
-        order[i] = keys[i].slot;
-}
-
 /* Places all that is pending at once: many insertions one by one would move each order many times. */
 static void sort_pending(struct parzen *parzen)
 {
     size_t n = parzen->n_kernels + parzen->n_pending;
-    MEMORY_AUTO struct sort_key *keys = memory_array(n, sizeof keys[0]);
+    MEMORY_AUTO struct slot_key *keys = memory_array(2 * n, sizeof keys[0]);
 
     for (size_t i = 0; i < n; i++)
-        keys[i] = (struct sort_key){(double)parzen->numbers[parzen->by_number[i]], 0, parzen->by_number[i]};
-    sort_slots(parzen->by_number, keys, n);
+        keys[i] = (struct slot_key){(uint64_t)parzen->numbers[parzen->by_number[i]], parzen->by_number[i]};
+    slot_sort(keys, keys + n, n);
+    for (size_t i = 0; i < n; i++)
+        parzen->by_number[i] = keys[i].slot;
     for (size_t d = 0; d < parzen->n_dimensions; d++) {
         if (!parzen->by_value[d])
             continue;
+        for (size_t i = 0; i < n; i++) {
+            uint32_t slot = parzen->by_number[i];
+
+            keys[i] = (struct slot_key){slot_key_of_double(mu_at(parzen, d, slot)), slot};
+        }
+        slot_sort(keys, keys + n, n);
         for (size_t i = 0; i < n; i++)
-            keys[i] =
-                (struct sort_key){mu_at(parzen, d, parzen->by_number[i]), (uint32_t)i, parzen->by_number[i]};
-        sort_slots(parzen->by_value[d], keys, n);
+            parzen->by_value[d][i] = keys[i].slot;
     }
     parzen->n_kernels = n;
     parzen->n_pending = 0;
