@@ -7,6 +7,8 @@ import sqlite3
 import struct
 import subprocess
 
+from harness.child import wait_until
+
 CHUNK = 50_000
 TIME = "2026-01-01 00:00:00"
 DISTRIBUTION = '{"name": "FloatDistribution", "attributes": {"step": null, "low": 0.0, "high": 1.0, "log": false}}'
@@ -65,7 +67,11 @@ class Mysql:
         assert client.returncode == 0, f"{table} was not filled"
 
     def close(self):
-        pass
+        """What was written is on the disk then: else a commit waits behind it."""
+        self.query("SET GLOBAL innodb_max_dirty_pages_pct = 0")
+        wait_until("the pages to be written", lambda: int(self.query(
+            "SHOW GLOBAL STATUS LIKE 'Innodb_buffer_pool_pages_dirty'")[0][1]) < 100, 600)
+        self.query("SET GLOBAL innodb_max_dirty_pages_pct = 90")
 
 
 def packed_rows(uid, begin, end, draw):
