@@ -122,6 +122,10 @@ def lose_failure(honest):
     stored(honest, 2)["reason"] = None
 
 
+def blame_told_attempt(honest):
+    stored(honest, 2)["reason"] = "lost: worker u was silent for 1 s in attempt 1"
+
+
 def make_up_result(honest):
     stored(honest, 1)["user_attrs"] = {"tell": 77}
 
@@ -232,7 +236,7 @@ def answer_late(honest):
 PLANTED = {
     "numbers_are_dense": [lose_trial, double_number], "daemon_shows_what_is_stored": [show_another],
     "states_are_legal": [leave_running, retry_too_often], "budgets_are_exact": [exceed_budget, stop_short_of_budget],
-    "trials_have_one_result": [take_two_results], "tells_are_stored": [lose_result, lose_attributes, lose_failure],
+    "trials_have_one_result": [take_two_results], "tells_are_stored": [lose_result, lose_attributes, lose_failure, blame_told_attempt],
     "results_were_told": [make_up_result], "optunas_trials_are_there": [lose_optunas_trial, be_told_by_both], "offers_are_stored": [change_params, forget_attempt],
     "attempts_have_one_lease": [give_away_twice],
     "repeated_asks_get_the_same": [answer_repeated_ask_otherwise, answer_repeated_ask_with_nothing, take_another_body],
@@ -254,6 +258,13 @@ def test_a_report_may_be_lost_with_studyd():
     lose_report(honest)
     honest.events["read 0"].answer["intermediate_values"] = {}
     honest.events["tell 0"].deaths = (1, 1)
+    assert checker.violations(honest.case()) == []
+
+
+def test_a_silent_worker():
+    """studyd itself says why a trial was handed on, where nobody told."""
+    honest = Honest()
+    stored(honest, 1)["reason"] = "lost: worker u was silent for 1 s in attempt 1"
     assert checker.violations(honest.case()) == []
 
 

@@ -2,10 +2,12 @@
 """Holds a history against what there is at the end. Each rule yields a sentence for each violation."""
 
 import collections
+import re
 
 from soak import state
 
 FINISHED = ("complete", "pruned", "fail")
+SILENT = re.compile(r"lost: worker \S+ was silent for \S+ s in attempt (\d+)")
 
 
 class Case:
@@ -131,16 +133,20 @@ def expected_values(tell, trial):
     return [points[max(points, key=int)]] if is_pruned else []
 
 
-def possible_reasons(case, tell):
-    """Its own failure's, or that of the last attempt before it that failed and was tried again. Of one whose answer was lost and
-    whose repetition came when the trial had been handed on, nobody knows whether it was applied."""
+def is_possible_reason(case, tell, reason):
+    """Its own failure's, or that of the last attempt before it that failed and was tried again: told, or given by studyd for a worker
+    that was silent. Of a tell whose answer was lost and whose repetition came when the trial had been handed on, nobody knows whether it was
+    applied."""
     if tell.answer["state"] == "fail":
-        return [reason_of(tell)]
+        return reason == reason_of(tell)
     failures = [other for other in case.sent_tells[tell.study, tell.number]
                 if "class" in other.request and case.attempt_of(other) < case.attempt_of(tell)]
     sure = max((case.attempt_of(failure) for failure in failures if failure.is_done), default=0)
-    reasons = [reason_of(failure) for failure in failures if case.attempt_of(failure) >= sure and (failure.is_done or failure.tries > 1)]
-    return reasons if sure else [None, *reasons]
+    silent = SILENT.fullmatch(reason or "")
+    if silent:
+        return sure < int(silent[1]) < case.attempt_of(tell)
+    return (reason is None and not sure) or any(reason == reason_of(failure) and (failure.is_done or failure.tries > 1)
+                                                for failure in failures if case.attempt_of(failure) >= sure)
 
 
 def reason_of(tell):
@@ -154,7 +160,7 @@ def tells_are_stored(case):
                     "constraints": tell.request.get("constraints"), "attempt": case.attempt_of(tell)}
         expected["values"] = expected_values(tell, trial) if trial else None
         differing = {key: trial.get(key) for key in expected if trial.get(key) != expected[key]}
-        if trial and trial["reason"] not in possible_reasons(case, tell):
+        if trial and not is_possible_reason(case, tell, trial["reason"]):
             differing["reason"] = trial["reason"]
         if differing:
             yield f"study {tell.study}: of trial {tell.number} was told {tell.request}, there is {differing}"

@@ -309,16 +309,17 @@ class Admin(Client):
             free = {f"own{index}" for index in range(5)} - {study.name for study in self.own}
             self.own.append(self.campaign.create(self.random.choice(sorted(free)), client=self))
 
-    def use(self):
+    def use(self, study=None, wait_s=0):
         """What nobody but this client does there."""
-        if self.own:
-            study = self.random.choice(self.own)
-            body = {"worker": self.name, "request_id": f"a{next(self.history.ids)}"}
-            event = self.call("ask", study, "POST", path("studies", study.name, "ask"), body)
-            for offer in event.answer.get("trials", []):
-                number = next(self.history.ids)
-                self.trial_call("tell", Held(study, offer["number"], offer["lease"]),
-                                {"state": "complete", "value": float(number), "user_attrs": {"tell": number}})
+        study = study or (self.random.choice(self.own) if self.own else None)
+        if study is None:
+            return
+        body = {"worker": self.name, "request_id": f"a{next(self.history.ids)}", "wait_s": wait_s}
+        event = self.call("ask", study, "POST", path("studies", study.name, "ask"), body)
+        for offer in event.answer.get("trials", []):
+            number = next(self.history.ids)
+            self.trial_call("tell", Held(study, offer["number"], offer["lease"]),
+                            {"state": "complete", "value": float(number), "user_attrs": {"tell": number}})
 
     def delete(self):
         if self.own:
@@ -326,7 +327,11 @@ class Admin(Client):
             self.call("delete", study, "DELETE", path("studies", study.name) + "?force=true")
 
     def finish(self):
+        """A request that came once more when its study had been made anew may have left a trial there that nobody runs."""
         self.resume()
+        for study in self.own:
+            while self.call("study", study, "GET", path("studies", study.name)).answer["counts"]["running"]:
+                self.use(study, wait_s=1)
 
 
 class Reader(Client):
