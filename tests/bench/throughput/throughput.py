@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""Durable ask+tell pairs a second: studyd with 1, 8 and 64 clients on MariaDB and SQLite, and Optuna 5 with 1 and 8
-processes on the same MariaDB, in the same run. Six parameters, TPE; medians of three runs, each on a fresh study."""
+"""Durable ask+tell pairs a second: studyd with 1, 8 and 64 clients on MariaDB and SQLite, the databases' own limit (the
+same rows, written by themselves in batches), and Optuna 5 with 1 and 8 processes on the same MariaDB. Six parameters,
+TPE; medians of three rounds, in each of which everybody has a turn, with a fresh study."""
 
 import json
 import pathlib
@@ -20,7 +21,9 @@ from harness.studyd import BUILD, Studyd
 
 RUNS = 3
 SECONDS = 4
+LIMIT_SECONDS = 3
 OPTUNA_SECONDS = 8
+CLIENTS = (1, 8, 64)
 SPACE = {f"x{index}": {"type": "float", "low": 0, "high": 1} for index in range(6)}
 
 # One of the peer's processes: it says that it is ready, waits for the word, and counts what it told in its time.
@@ -39,13 +42,21 @@ print(pairs / (time.monotonic() - begin))
 """
 
 
+def rate_of(counted, *command):
+    """What a program of this folder says that it did, per second."""
+    said = subprocess.run([BUILD / "tests" / "bench" / command[0], *map(str, command[1:])], stdout=subprocess.PIPE,
+                          check=True).stdout
+    result = json.loads(said)
+    return result[counted] / result["seconds"], result.get("ask_p99_ms")
+
+
 def studyd_rate(studyd, name, n_clients):
     studyd.create({"name": name, "directions": ["minimize"], "space": SPACE, "sampler": {"type": "tpe", "seed": 1}})
-    port = studyd.url.rpartition(":")[2].rstrip("/")
-    said = subprocess.run([BUILD / "tests" / "bench" / "load", port, name, str(n_clients), str(SECONDS)],
-                          stdout=subprocess.PIPE, check=True).stdout
-    result = json.loads(said)
-    return result["pairs"] / result["seconds"], result["ask_p99_ms"]
+    return rate_of("pairs", "load", studyd.url.rpartition(":")[2].rstrip("/"), name, n_clients, SECONDS)
+
+
+def limit_rate(store, n_trials, n_transactions):
+    return rate_of("trials", "limit", store.url, n_trials, LIMIT_SECONDS, n_transactions)
 
 
 def optuna_rate(python, store, name, n_processes):
@@ -62,52 +73,83 @@ def optuna_rate(python, store, name, n_processes):
     return sum(float(process.communicate()[0]) for process in processes), None
 
 
-def measure(rows, label, run):
-    """Adds a row: the median rate, the three, the median p99 of an ask."""
-    results = [run(index) for index in range(RUNS)]
-    rates = [rate for rate, _ in results]
-    p99s = [p99 for _, p99 in results if p99 is not None]
-    rows.append((label, statistics.median(rates), rates, statistics.median(p99s) if p99s else None))
-    print(f"{label}: {rows[-1][1]:.1f}/s", file=sys.stderr)
+class Contestant:
+    """A row of the table: who, and what a turn of it does. Shares are of the database's limit, if it has one."""
+
+    def __init__(self, label, turn, limit=None):
+        self.label = label
+        self.turn = turn
+        self.limit = limit
+        self.rates = []
+        self.p99s = []
+
+    def take_turn(self, run):
+        rate, p99 = self.turn(run)
+        self.rates.append(rate)
+        self.p99s += [] if p99 is None else [p99]
+        print(f"{self.label}: {rate:.1f}/s", file=sys.stderr)
+
+    @property
+    def rate(self):
+        return statistics.median(self.rates)
 
 
-def report(rows):
-    rates = {label: rate for label, rate, _, _ in rows}
-    lines = ["| who | pairs/s (median) | runs | ask p99 | times Optuna, 1 process | times Optuna, 8 processes |",
-             "|---|---|---|---|---|---|"]
+def optuna_contestants(server):
+    python = ROOT / ".venv" / "optuna5" / "bin" / "python"
+    if not python.exists():
+        print("Optuna is not there: scripts/make-peers could not reach PyPI", file=sys.stderr)
+        return []
+    store = server.new_database()
+    return [Contestant(f"Optuna 5, MariaDB, {n} process{'es' if n > 1 else ''}",
+                       lambda run, n=n: optuna_rate(python, store, f"peer-{n}-{run}", n)) for n in (1, 8)]
+
+
+def studyd_contestants(kind, studyd, limit_store):
+    """The limit is taken once in one transaction a batch, and once in two: an ask's must be committed before its tell."""
+    for n in CLIENTS:
+        limit = Contestant(f"limit of {kind}, batch {n}", lambda run, n=n: limit_rate(limit_store, n, 1))
+        yield limit
+        yield Contestant(f"the same in two transactions, {kind}, batch {n}",
+                         lambda run, n=n: limit_rate(limit_store, n, 2), limit)
+        yield Contestant(f"studyd, {kind}, {n} client{'s' if n > 1 else ''}",
+                         lambda run, n=n: studyd_rate(studyd, f"bench-{n}-{run}", n), limit)
+
+
+def report(contestants):
+    rates = {contestant.label: contestant.rate for contestant in contestants}
+    lines = ["| who | pairs/s (median) | rounds | ask p99 | times Optuna, 1 process | times Optuna, 8 processes | of the limit |",
+             "|---|---|---|---|---|---|---|"]
     peers = [rates.get("Optuna 5, MariaDB, 1 process"), rates.get("Optuna 5, MariaDB, 8 processes")]
-    for label, rate, runs, p99 in rows:
-        ratios = " | ".join(f"{rate / peer:.1f}" if peer else "-" for peer in peers)
-        spread = ", ".join(f"{run:.1f}" for run in runs)
-        lines.append(f"| {label} | {rate:.1f} | {spread} | {f'{p99:.1f} ms' if p99 else '-'} | {ratios} |")
+    for each in contestants:
+        ratios = " | ".join(f"{each.rate / peer:.1f}" if peer else "-" for peer in peers)
+        spread = ", ".join(f"{rate:.1f}" for rate in each.rates)
+        p99 = f"{statistics.median(each.p99s):.1f} ms" if each.p99s else "-"
+        share = f"{each.rate / each.limit.rate:.2f}" if each.limit else "-"
+        lines.append(f"| {each.label} | {each.rate:.1f} | {spread} | {p99} | {ratios} | {share} |")
     return "\n".join(lines)
 
 
 def main():
     directory = pathlib.Path(tempfile.mkdtemp(prefix="st-", dir="/tmp"))
-    database = directory / "db"
-    database.mkdir()
-    server = Mariadb(database).start()
-    rows = []
+    for name in ("server", "MariaDB", "SQLite", "limit"):
+        (directory / name).mkdir()
+    server = Mariadb(directory / "server").start()
+    daemons = []
     try:
-        python = ROOT / ".venv" / "optuna5" / "bin" / "python"
-        if python.exists():
-            store = server.new_database()
-            for n in (1, 8):
-                measure(rows, f"Optuna 5, MariaDB, {n} process{'es' if n > 1 else ''}",
-                        lambda run, n=n: optuna_rate(python, store, f"peer-{n}-{run}", n))
-        else:
-            print("Optuna is not there: scripts/make-peers could not reach PyPI", file=sys.stderr)
-        for kind, store in (("MariaDB", server.new_database()), ("SQLite", SqliteStore(directory))):
-            studyd = Studyd(directory, store).start()
-            for n in (1, 8, 64):
-                measure(rows, f"studyd, {kind}, {n} client{'s' if n > 1 else ''}",
-                        lambda run, n=n: studyd_rate(studyd, f"bench-{n}-{run}", n))
-            studyd.stop()
+        contestants = optuna_contestants(server)
+        for kind, store, limit_store in (("MariaDB", server.new_database(), server.new_database()),
+                                         ("SQLite", SqliteStore(directory / "SQLite"), SqliteStore(directory / "limit"))):
+            daemons.append(Studyd(directory / kind, store).start())
+            contestants += studyd_contestants(kind, daemons[-1], limit_store)
+        for run in range(RUNS):
+            for contestant in contestants:
+                contestant.take_turn(run)
+        for daemon in daemons:
+            daemon.stop()
     finally:
         server.stop()
         shutil.rmtree(directory)
-    print(report(rows))
+    print(report(contestants))
 
 
 main()
