@@ -2,8 +2,9 @@
 /*
  * The inner loop of TPE: sums over all kernels of a mixture, for 24 points at a time, one SIMD lane a point.
  *
- * mixture_sum.c is compiled twice on x86-64, for any CPU and for those with AVX2; the two agree bit for bit,
- * and mixture_functions_choose() takes the faster one that runs here. Sums go in the order of the rows.
+ * mixture_sum.c is compiled three times on x86-64, for any CPU, for those with AVX2 and with AVX-512; all
+ * agree bit for bit, and mixture_functions_choose() takes the fastest that runs here. Sums go in the order of
+ * the rows.
  */
 #pragma once
 
@@ -63,6 +64,9 @@ struct mixture_functions {
 
 extern const struct mixture_functions mixture_baseline;
 #ifdef __x86_64__
-extern const struct mixture_functions mixture_avx2;
+extern const struct mixture_functions mixture_avx2, mixture_avx512;
 #endif
+#define MIXTURE_MAX_BUILDS 3
+/* Those that run on this CPU, the fastest first. Returns their number. */
+size_t mixture_functions_list(const struct mixture_functions *list[MIXTURE_MAX_BUILDS]);
 const struct mixture_functions *mixture_functions_choose(void);
