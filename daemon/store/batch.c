@@ -100,7 +100,7 @@ static void reset(struct batch *batch)
     batch->studies = memory_array(batch->n, sizeof *batch->studies);
     batch->n_studies = 0;
     batch->is_look_only = true;
-    batch->has_conflict = batch->has_begun = batch->is_in_commit = false;
+    batch->has_begun = batch->is_in_commit = false;
     for (size_t i = 0; i < batch->n; i++) {
         struct store_record *record = batch->records[i];
         record_free_foreign(record);
@@ -206,6 +206,7 @@ static enum batch_outcome outcome_of(const struct sql *sql)
     case SQL_FATAL:
         return BATCH_LOST;
     case SQL_REFUSED:
+    case SQL_UNMATCHED:
         return BATCH_SPLIT;
     }
     return BATCH_LOST;
@@ -233,11 +234,15 @@ static bool is_orphan(struct batch *batch, const struct store_record *record)
 static enum batch_outcome give_up(struct batch *batch)
 {
     struct sql *sql = batch->sql;
+    bool is_conflict =
+        sql->status == SQL_UNMATCHED; /* a conditional UPDATE found fewer rows than it should */
+    bool is_deposed = !batch->is_look_only && owner_is_deposed(sql);
+    batch->has_begun = !batch->is_look_only && owner_has_begun(sql);
     sql_rollback(sql);
     enum batch_outcome outcome = outcome_of(sql);
     sql_forget(sql);
-    if (outcome == BATCH_DONE) /* no error of the database: a conflict */
-        outcome = BATCH_SPLIT;
+    if (is_deposed && outcome == BATCH_SPLIT)
+        return BATCH_DEPOSED;
     if (outcome == BATCH_SPLIT && !batch->has_begun && !batch->is_look_only) /* no record is to blame */
         return BATCH_RETRY;
     if (outcome != BATCH_SPLIT || batch->n > 1)
@@ -245,7 +250,7 @@ static enum batch_outcome give_up(struct batch *batch)
     struct store_record *record = batch->records[0];
     char why[SQL_ERROR_SIZE];
     snprintf(why, sizeof why, "%s", sql->error);
-    if (!batch->has_conflict && !is_orphan(batch, record)) {
+    if (!is_conflict && !is_orphan(batch, record)) {
         batch_fail_record(record, STORE_REFUSED, why);
         return outcome_of(sql);
     }
@@ -279,6 +284,12 @@ static enum batch_outcome look_only(struct batch *batch)
     return outcome == BATCH_DONE ? outcome : give_up(batch);
 }
 
+static enum batch_outcome leave_unchanged(struct batch *batch)
+{
+    sql_rollback(batch->sql);
+    return batch->sql->status == SQL_OK ? BATCH_DONE : give_up(batch);
+}
+
 enum batch_outcome batch_try(struct batch *batch)
 {
     struct sql *sql = batch->sql;
@@ -286,26 +297,21 @@ enum batch_outcome batch_try(struct batch *batch)
     reset(batch);
     if (batch->is_look_only)
         return look_only(batch);
-    if (!owner_begin(batch->owner, sql))
-        return sql->status == SQL_OK ? BATCH_DEPOSED : give_up(batch);
-    batch->has_begun = true;
+    owner_begin(batch->owner, sql);
     batch_lock(batch);
     write_all(batch);
     look_all(batch);
-    if (sql->status != SQL_OK || batch->has_conflict)
-        return give_up(batch);
     if (!has_changes(batch)) {
-        sql_rollback(sql);
-        return sql->status == SQL_OK ? BATCH_DONE : give_up(batch);
+        sql_run_late(sql);
+        return sql->status == SQL_OK ? leave_unchanged(batch) : give_up(batch);
     }
     sql_commit(sql);
-    if (sql->status !=
-        SQL_OK) { /* whatever it says: only `batch`, on a new connection, tells what happened */
-        batch->is_in_commit = true;
-        return BATCH_LOST;
+    if (sql->status == SQL_OK) {
+        batch->owner->batch++;
+        return BATCH_DONE;
     }
-    batch->owner->batch++;
-    return BATCH_DONE;
+    batch->is_in_commit = sql->may_be_committed; /* only `batch`, on a new connection, tells */
+    return batch->is_in_commit ? BATCH_LOST : give_up(batch);
 }
 
 static void accept_study(const struct batch_study *study)

@@ -50,8 +50,7 @@ struct batch {
     size_t n_studies;
     struct batch_study *studies; /* owned, in ascending study_id */
     bool is_look_only;           /* nothing to commit */
-    bool has_conflict;           /* a conditional UPDATE found fewer rows than it should */
-    bool has_begun;              /* the transaction; where not, all records are equally innocent */
+    bool has_begun;              /* when it failed; where not, all records are equally innocent */
     bool is_in_commit;           /* when it failed */
 };
 

@@ -140,8 +140,8 @@ static void put_seqs(struct batch *batch)
         buffer_printf(&uids, "%sx'%s'", uids.size ? "," : "", study->uid);
     }
     if (uids.size)
-        sql_run(batch->sql, "UPDATE studyd_studies SET seq = CASE uid%s END WHERE uid IN (%s)",
-                buffer_text(&cases), buffer_text(&uids));
+        sql_run_later(batch->sql, SQL_ANY, "UPDATE studyd_studies SET seq = CASE uid%s END WHERE uid IN (%s)",
+                      buffer_text(&cases), buffer_text(&uids));
 }
 
 static bool is_hand_out(const struct store_record *record)

@@ -64,7 +64,7 @@ static void run_rows(struct rows *rows, enum table table)
         return;
     if (tables[table].key)
         sql_put_upsert(rows->sql, text, tables[table].key, tables[table].columns);
-    sql_run_buffer(rows->sql, text);
+    sql_run_buffer_later(rows->sql, SQL_ANY, text);
     buffer_clear(text);
 }
 
@@ -157,9 +157,7 @@ static void move_trials(struct batch *batch, size_t first, bool *is_moved)
         buffer_printf(&text, "%s%lld", n++ ? "," : "", (long long)record->trial.trial_id);
     }
     buffer_append_char(&text, ')');
-    sql_run_buffer(sql, &text);
-    if (sql->status == SQL_OK && sql->affected != n)
-        batch->has_conflict = true;
+    sql_run_buffer_later(sql, n, &text);
 }
 
 static void move_all(struct batch *batch)
@@ -322,8 +320,9 @@ static void put_report(struct rows *rows, const struct store_record *record)
 {
     if (record->report.removes_later && record->report.n_points) {
         run_rows(rows, TABLE_POINTS); /* what was reported before goes first */
-        sql_run(rows->sql, "DELETE FROM trial_intermediate_values WHERE trial_id=%lld AND step>=%d",
-                (long long)record->report.trial_id, record->report.points[0].step);
+        sql_run_later(rows->sql, SQL_ANY,
+                      "DELETE FROM trial_intermediate_values WHERE trial_id=%lld AND step>=%d",
+                      (long long)record->report.trial_id, record->report.points[0].step);
     }
     for (size_t i = 0; i < record->report.n_points; i++) {
         struct buffer *out = open_row(rows, TABLE_POINTS);
@@ -392,8 +391,8 @@ static void put_record(struct rows *rows, const struct store_record *record)
 void batch_put_trials(struct batch *batch)
 {
     struct rows rows = {.batch = batch, .sql = batch->sql};
-    create_trials(batch);
     move_all(batch);
+    create_trials(batch);
     for (size_t i = 0; i < batch->n; i++)
         if (batch_is_active(batch, batch->records[i]))
             put_record(&rows, batch->records[i]);

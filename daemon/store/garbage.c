@@ -114,15 +114,15 @@ bool garbage_remove_slice(struct garbage_list *list, struct owner *owner, struct
     struct garbage *garbage = &list->items[list->n - 1];
     char uid[2 * UID_BYTES + 1];
     uid_format(uid, garbage->uid);
-    if (!owner_begin(owner, sql))
-        return sql->status != SQL_OK;
+    owner_begin(owner, sql);
     /* Our rows go last: while they are there a restart goes on from here. */
     bool is_gone = garbage->study_id == 0 || remove_optuna_rows(sql, garbage->study_id, uid);
     bool is_done = is_gone && remove_own_rows(sql, uid);
     sql_commit(sql);
     if (sql->status != SQL_OK) {
+        bool is_deposed = owner_is_deposed(sql);
         sql_rollback(sql);
-        return true;
+        return !is_deposed;
     }
     owner->batch++;
     if (is_gone)

@@ -75,12 +75,19 @@ enum owner_result owner_take(struct owner *owner, struct sql *sql, char who[OWNE
     return sql->status == SQL_OK ? OWNER_MINE : OWNER_FAILED;
 }
 
-bool owner_begin(const struct owner *owner, struct sql *sql)
+void owner_begin(const struct owner *owner, struct sql *sql)
 {
     sql_begin(sql);
-    sql_run(sql, "UPDATE studyd_owner SET batch = batch + 1 WHERE epoch = %lld", (long long)owner->epoch);
-    if (sql->status != SQL_OK || sql->affected == 1)
-        return sql->status == SQL_OK;
-    sql_rollback(sql);
-    return false;
+    sql_run_later(sql, 1, "UPDATE studyd_owner SET batch = batch + 1 WHERE epoch = %lld",
+                  (long long)owner->epoch);
+}
+
+bool owner_has_begun(const struct sql *sql)
+{
+    return sql->n_done >= 2;
+}
+
+bool owner_is_deposed(const struct sql *sql)
+{
+    return sql->status == SQL_UNMATCHED && !owner_has_begun(sql);
 }

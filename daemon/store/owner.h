@@ -32,6 +32,8 @@ enum owner_result {
  * the lock again and reads `batch`, which may be one more than it was. */
 enum owner_result owner_take(struct owner *owner, struct sql *sql, char who[OWNER_WHO_SIZE]);
 
-/* Begins a transaction. Where it is no longer ours the transaction is rolled back and false returned; a
- * failure stands in sql->status. */
-bool owner_begin(const struct owner *owner, struct sql *sql);
+/* Begins a transaction, with its first statement. Where that fails, owner_has_begun() tells whether the
+ * beginning did; owner_is_deposed(), whether it is because the database is no longer ours. */
+void owner_begin(const struct owner *owner, struct sql *sql);
+bool owner_has_begun(const struct sql *sql);
+bool owner_is_deposed(const struct sql *sql);

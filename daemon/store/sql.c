@@ -5,9 +5,11 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/store/sql_time.h"
+#include "proto/memory.h"
 
 struct sql *sql_open(const struct sql_address *address, enum sql_role role)
 {
@@ -16,8 +18,13 @@ struct sql *sql_open(const struct sql_address *address, enum sql_role role)
 
 void sql_close(struct sql *sql)
 {
-    if (sql)
-        sql->driver->close(sql);
+    if (!sql)
+        return;
+    buffer_deinit(&sql->late.text);
+    free(sql->late.items);
+    sql->late.items = NULL;
+    sql->late.n = 0;
+    sql->driver->close(sql);
 }
 
 __attribute__((format(printf, 2, 0), nonnull)) static void format_text(struct buffer *text,
@@ -47,12 +54,110 @@ void sql_run(struct sql *sql, const char *format, ...)
     sql_run_buffer(sql, &text);
 }
 
-void sql_run_buffer(struct sql *sql, const struct buffer *text)
+/* ---- statements, those that were put off in front ---- */
+
+static void drop_late(struct sql *sql)
+{
+    buffer_clear(&sql->late.text);
+    sql->late.n = 0;
+    sql->late.is_expecting = false;
+}
+
+/* Where the next statement begins; it counts only where it is put off. */
+static void put_late(struct sql *sql, int64_t expected)
+{
+    if (sql->late.n == sql->late.capacity) {
+        sql->late.capacity = sql->late.capacity ? 2 * sql->late.capacity : 16;
+        sql->late.items = memory_resize(sql->late.items, sql->late.capacity, sizeof *sql->late.items);
+    }
+    sql->late.items[sql->late.n] = (struct sql_late){.begin = sql->late.text.size, .expected = expected};
+}
+
+static void make_room(struct sql *sql, size_t size)
+{
+    if (sql->late.text.size + size > sql->statement_bytes)
+        sql_run_late(sql);
+}
+
+/* Hands the statement to the driver, behind those that were put off. */
+static void send_text(struct sql *sql, void (*send)(struct sql *sql, const char *text, size_t size),
+                      const struct buffer *text)
+{
+    make_room(sql, text->size);
+    if (sql->status != SQL_OK)
+        return;
+    if (sql->late.n == 0) {
+        send(sql, text->data, text->size);
+        return;
+    }
+    put_late(sql, SQL_ANY);
+    buffer_append(&sql->late.text, text->data, text->size);
+    send(sql, sql->late.text.data, sql->late.text.size);
+    drop_late(sql);
+}
+
+static void run_expecting(struct sql *sql, int64_t expected, const struct buffer *text)
 {
     sql->affected = 0;
     sql->insert_id = 0;
     if (sql->status == SQL_OK)
-        sql->driver->run(sql, text->data, text->size);
+        send_text(sql, sql->driver->run, text);
+    if (sql->status == SQL_OK)
+        sql_note_success(sql, expected);
+}
+
+void sql_note_success(struct sql *sql, int64_t expected)
+{
+    if (expected == SQL_ANY || sql->affected == expected)
+        sql->n_done++;
+    else
+        sql_fail(sql, SQL_UNMATCHED, "%lld rows were affected, not %lld", (long long)sql->affected,
+                 (long long)expected);
+}
+
+void sql_run_buffer(struct sql *sql, const struct buffer *text)
+{
+    run_expecting(sql, SQL_ANY, text);
+}
+
+void sql_run_buffer_later(struct sql *sql, int64_t expected, const struct buffer *text)
+{
+    if (!sql->takes_several) {
+        run_expecting(sql, expected, text);
+        return;
+    }
+    make_room(sql, text->size);
+    if (sql->status != SQL_OK)
+        return;
+    put_late(sql, expected);
+    sql->late.n++;
+    sql->late.is_expecting |= expected != SQL_ANY;
+    buffer_append(&sql->late.text, text->data, text->size);
+    buffer_append_char(&sql->late.text, ';');
+}
+
+void sql_run_later(struct sql *sql, int64_t expected, const char *format, ...)
+{
+    if (sql->status != SQL_OK)
+        return;
+    BUFFER_AUTO struct buffer text = {0};
+    va_list arguments;
+    va_start(arguments, format);
+    format_text(&text, format, arguments);
+    va_end(arguments);
+    sql_run_buffer_later(sql, expected, &text);
+}
+
+/* The last one goes as any other would behind those before it. */
+void sql_run_late(struct sql *sql)
+{
+    if (sql->status != SQL_OK || sql->late.n == 0)
+        return;
+    int64_t expected = sql->late.items[--sql->late.n].expected;
+    sql->driver->run(sql, sql->late.text.data, sql->late.text.size - 1);
+    if (sql->status == SQL_OK)
+        sql_note_success(sql, expected);
+    drop_late(sql);
 }
 
 void sql_query(struct sql *sql, const char *format, ...)
@@ -64,7 +169,9 @@ void sql_query(struct sql *sql, const char *format, ...)
     va_start(arguments, format);
     format_text(&text, format, arguments);
     va_end(arguments);
-    sql->driver->query(sql, text.data, text.size);
+    send_text(sql, sql->driver->query, &text);
+    if (sql->status == SQL_OK)
+        sql->n_done++;
 }
 
 bool sql_next(struct sql *sql)
@@ -107,16 +214,25 @@ int64_t sql_time(struct sql *sql, int column)
 
 void sql_begin(struct sql *sql)
 {
-    sql_run(sql, "%s", sql->driver->begin);
+    sql->n_done = 0;
+    sql_run_later(sql, SQL_ANY, "%s", sql->driver->begin);
 }
 
 void sql_commit(struct sql *sql)
 {
+    sql->may_be_committed = false;
+    if (sql->late.is_expecting)
+        sql_run_late(sql);
+    if (sql->status != SQL_OK)
+        return;
+    size_t n_before = sql->n_done + sql->late.n;
     sql_run(sql, "COMMIT");
+    sql->may_be_committed = sql->status == SQL_LOST || (sql->status != SQL_OK && sql->n_done >= n_before);
 }
 
 void sql_rollback(struct sql *sql)
 {
+    drop_late(sql);
     if (sql->status == SQL_LOST) /* the session is gone, and its transaction with it */
         return;
     struct sql failure = *sql;

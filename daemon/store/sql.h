@@ -14,6 +14,9 @@
  *     sql_commit(sql);
  *     if (sql->status != SQL_OK) ...
  *
+ * A statement whose answer nobody needs at once is put off (sql_run_later): it goes to the server together
+ * with the next one, in one round trip. Where one fails, those behind it are not run.
+ *
  * A connection belongs to one thread. One query is open at a time: reading it to the end closes it.
  */
 #pragma once
@@ -27,10 +30,11 @@
 
 enum sql_status {
     SQL_OK,
-    SQL_RETRY,   /* somebody else was in the way (deadlock, lock wait, busy): the same again may work */
-    SQL_LOST,    /* the connection is gone, or the database cannot write now: open a new one, later */
-    SQL_REFUSED, /* this statement, for a reason of its own */
-    SQL_FATAL,   /* opening: this login, this database, this file will not do */
+    SQL_RETRY,     /* somebody else was in the way (deadlock, lock wait, busy): the same again may work */
+    SQL_LOST,      /* the connection is gone, or the database cannot write now: open a new one, later */
+    SQL_REFUSED,   /* this statement, for a reason of its own */
+    SQL_UNMATCHED, /* a statement affected another number of rows than it had to */
+    SQL_FATAL,     /* opening: this login, this database, this file will not do */
 };
 
 enum sql_role {
@@ -42,6 +46,8 @@ enum sql_role {
 #define SQL_ERROR_SIZE 400
 #define SQL_STATEMENT_BYTES (512u << 10) /* where the database allows more */
 
+#define SQL_ANY -1 /* number of rows */
+
 struct sql {
     const struct sql_driver *driver;
     enum sql_status status;
@@ -51,9 +57,26 @@ struct sql {
                           id_step */
     int64_t id_step;
     size_t statement_bytes; /* one that grows row by row should not be longer */
+    size_t n_done;          /* statements that succeeded since sql_begin(), the beginning counts */
+    bool may_be_committed;  /* sql_commit() failed in a way that leaves that open */
+
+    bool takes_several; /* statements at once; where not, nothing is put off */
+    struct {
+        struct buffer text; /* ';' behind each */
+        size_t n, capacity;
+        struct sql_late *items; /* owned; one more tells where the statement behind them begins */
+        bool is_expecting;      /* one of them has to affect a certain number of rows */
+    } late;
 };
 
-/* What the two databases do differently. Functions never see a connection that has failed. */
+/* A statement that was put off. */
+struct sql_late {
+    size_t begin;     /* in the text */
+    int64_t expected; /* rows, or SQL_ANY */
+};
+
+/* What the two databases do differently. Functions never see a connection that has failed. The text of run()
+ * and query() begins with the statements that were put off. */
 struct sql_driver {
     const char *begin; /* starts a transaction that writes */
     const char
@@ -88,6 +111,11 @@ void sql_close(struct sql *sql); /* NULL is fine */
 
 void sql_run(struct sql *sql, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sql_run_buffer(struct sql *sql, const struct buffer *text);
+/* The same, at the latest with the next one that is run, queried or committed. */
+void sql_run_later(struct sql *sql, int64_t expected, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void sql_run_buffer_later(struct sql *sql, int64_t expected, const struct buffer *text);
+void sql_run_late(struct sql *sql); /* what was put off, now */
 void sql_query(struct sql *sql, const char *format, ...) __attribute__((format(printf, 2, 3)));
 bool sql_next(struct sql *sql);
 bool sql_is_null(struct sql *sql, int column);
@@ -97,13 +125,18 @@ const char *sql_text(struct sql *sql, int column); /* NULL where it is NULL; val
 const void *sql_blob(struct sql *sql, int column, size_t *size);
 int64_t sql_time(struct sql *sql, int column); /* microseconds since 1970 UTC; NULL is 0 */
 
-void sql_begin(struct sql *sql);
+void sql_begin(struct sql *sql); /* with the first statement */
+/* What had to affect a certain number of rows is known to have done so before the COMMIT is sent. */
 void sql_commit(struct sql *sql);
 void sql_rollback(struct sql *sql); /* also after a failure, which stays */
 void sql_forget(struct sql *sql);   /* the failure; not one of a lost connection */
 /* Says that the database is of no use now, for a reason that the caller found. */
 void sql_fail(struct sql *sql, enum sql_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* For drivers: a statement that had to affect so many rows has succeeded, and affected what stands in
+ * `affected`. */
+void sql_note_success(struct sql *sql, int64_t expected);
 
 /* Takes the lock of this database's one owner for as long as the connection lives. True: it is ours. */
 bool sql_lock(struct sql *sql);

@@ -135,15 +135,40 @@ static int check_size(struct sql *sql, size_t size)
     return -1;
 }
 
+/* Takes what the server says to the statements that were put off. An error ends what it says; where one did
+ * not affect what it had to, those behind it are still answered. False: there is no answer to the last one.
+ */
+static bool take_late(struct sql *sql, const char *text)
+{
+    MYSQL *mysql = self(sql)->mysql;
+    for (size_t i = 0; i < sql->late.n; i++) {
+        sql->affected = (int64_t)mysql_affected_rows(mysql);
+        if (sql->status == SQL_OK)
+            sql_note_success(sql, sql->late.items[i].expected);
+        if (mysql_next_result(mysql) != 0) {
+            note_error(sql, text + sql->late.items[i + 1].begin);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Sends it all. False: there is no answer to the last statement. */
+static bool send_all(struct sql *sql, const char *text, size_t size)
+{
+    if (check_size(sql, size) < 0)
+        return false;
+    if (mysql_real_query(self(sql)->mysql, text, (unsigned long)size) == 0)
+        return take_late(sql, text);
+    note_error(sql, text);
+    return false;
+}
+
 static void run(struct sql *sql, const char *text, size_t size)
 {
     MYSQL *mysql = self(sql)->mysql;
-    if (check_size(sql, size) < 0)
+    if (!send_all(sql, text, size))
         return;
-    if (mysql_real_query(mysql, text, (unsigned long)size) != 0) {
-        note_error(sql, text);
-        return;
-    }
     sql->affected = (int64_t)mysql_affected_rows(mysql);
     sql->insert_id = (int64_t)mysql_insert_id(mysql);
 }
@@ -151,13 +176,12 @@ static void run(struct sql *sql, const char *text, size_t size)
 static void query(struct sql *sql, const char *text, size_t size)
 {
     struct sql_mysql *connection = self(sql);
-    if (check_size(sql, size) < 0)
-        return;
     if (connection->result) /* of a query that was left before its end */
         mysql_free_result(connection->result);
     connection->result = NULL;
-    if (mysql_real_query(connection->mysql, text, (unsigned long)size) == 0)
-        connection->result = mysql_store_result(connection->mysql);
+    if (!send_all(sql, text, size))
+        return;
+    connection->result = mysql_store_result(connection->mysql);
     if (!connection->result)
         note_error(sql, text);
 }
@@ -286,8 +310,10 @@ static struct sql *open_mysql(const struct sql_address *address, enum sql_role r
     }
     set_options(connection->mysql, address, role);
     const char *host = address->host ? address->host : "localhost";
+    sql->takes_several = role == SQL_WRITER;
     if (mysql_real_connect(connection->mysql, host, address->user, address->password, address->database,
-                           address->port, address->socket, CLIENT_FOUND_ROWS)) {
+                           address->port, address->socket,
+                           CLIENT_FOUND_ROWS | (sql->takes_several ? CLIENT_MULTI_STATEMENTS : 0))) {
         set_session(sql, role);
         return sql;
     }

@@ -19,7 +19,8 @@
 struct pair {
     int client, server; /* -1: free */
     bool cuts_answer;   /* the statement went through; its answer is the end */
-    unsigned lie;       /* the answer is another one: this error; or 0 */
+    unsigned lie;       /* the answer to the last statement is another one: this error; or 0 */
+    size_t n_until_lie; /* answers, that one included */
 };
 
 struct cut_proxy {
@@ -94,14 +95,23 @@ static size_t find_text(const char *bytes, size_t size)
     return bytes[5] == 0 && bytes[6] == 1 ? 7 : 5;
 }
 
-/* Is this the statement, and what is to be cut? */
+/* Does one of the text's statements begin so? */
+static bool has_statement(const char *text, size_t size, const char *statement)
+{
+    size_t length = strlen(statement);
+    for (size_t i = 0; i + length <= size; i++)
+        if ((i == 0 || text[i - 1] == ';') && memcmp(text + i, statement, length) == 0)
+            return true;
+    return false;
+}
+
+/* Is it among these statements, and what is to be cut? */
 static bool is_armed_for(struct cut_proxy *proxy, const char *bytes, size_t size, enum cut *cut,
                          unsigned *error)
 {
     size_t text = find_text(bytes, size);
     pthread_mutex_lock(&proxy->mutex);
-    bool is_it = proxy->is_armed && text && size >= text + strlen(proxy->statement) &&
-                 memcmp(bytes + text, proxy->statement, strlen(proxy->statement)) == 0;
+    bool is_it = proxy->is_armed && text && has_statement(bytes + text, size - text, proxy->statement);
     if (is_it) {
         proxy->is_armed = false;
         *cut = proxy->cut;
@@ -118,12 +128,12 @@ static void note_cut(struct cut_proxy *proxy)
     pthread_mutex_unlock(&proxy->mutex);
 }
 
-/* The packet of an error: length, number, 0xff, code, "#" and SQLSTATE, text. Returns its size. */
-static ssize_t put_error(char *bytes, unsigned code)
+/* The packet of an error: length, its number, 0xff, code, "#" and SQLSTATE, text. Returns its size. */
+static ssize_t put_error(char *bytes, char number, unsigned code)
 {
     static const char text[] = "#HY000planted by a test";
     size_t size = 3 + sizeof text - 1;
-    const char head[] = {(char)size, 0, 0, 1, '\xff', (char)(code & 0xff), (char)(code >> 8)};
+    const char head[] = {(char)size, 0, 0, number, '\xff', (char)(code & 0xff), (char)(code >> 8)};
     memcpy(bytes, head, sizeof head);
     memcpy(bytes + sizeof head, text, sizeof text - 1);
     return (ssize_t)(4 + size);
@@ -132,6 +142,15 @@ static ssize_t put_error(char *bytes, unsigned code)
 static bool is_sent(int fd, const char *bytes, ssize_t size)
 {
     return send(fd, bytes, (size_t)size, MSG_NOSIGNAL) == size;
+}
+
+/* As many answers come to them, one packet each but for what brings rows. */
+static size_t count_statements(const char *bytes, size_t size)
+{
+    size_t n = 1;
+    for (size_t i = 0; i < size; i++)
+        n += bytes[i] == ';';
+    return n;
 }
 
 /* What the client has sent. False: that was the end of the pair. */
@@ -146,22 +165,36 @@ static bool pass_statement(struct cut_proxy *proxy, struct pair *pair, char *byt
     if (cut == CUT_BEFORE)
         return false;
     if (cut == CUT_REFUSE)
-        return is_sent(pair->client, bytes, put_error(bytes, error));
+        return is_sent(pair->client, bytes, put_error(bytes, 1, error));
     pair->cuts_answer = cut == CUT_AFTER;
     pair->lie = cut == CUT_LIE ? error : 0;
+    pair->n_until_lie = count_statements(bytes, (size_t)size);
     return is_sent(pair->server, bytes, size);
+}
+
+/* Puts the lie in the place of the last statement's answer, once that has come. Returns the new size. */
+static ssize_t lie_at_last(struct cut_proxy *proxy, struct pair *pair, char *bytes, ssize_t size)
+{
+    ssize_t at = 0;
+    while (at + 4 <= size && --pair->n_until_lie)
+        at += 4 + (unsigned char)bytes[at] + ((unsigned char)bytes[at + 1] << 8);
+    if (pair->n_until_lie)
+        return size;
+    note_cut(proxy);
+    size = at + put_error(bytes + at, bytes[at + 3], pair->lie);
+    pair->lie = 0;
+    return size;
 }
 
 /* What the server has sent. False: that was the end of the pair. */
 static bool pass_answer(struct cut_proxy *proxy, struct pair *pair, char *bytes, ssize_t size)
 {
-    if (pair->cuts_answer || pair->lie)
+    if (pair->cuts_answer) {
         note_cut(proxy);
-    if (pair->cuts_answer)
         return false;
+    }
     if (pair->lie)
-        size = put_error(bytes, pair->lie);
-    pair->lie = 0;
+        size = lie_at_last(proxy, pair, bytes, size);
     return is_sent(pair->client, bytes, size);
 }
 

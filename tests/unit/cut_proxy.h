@@ -6,10 +6,10 @@
 #include <stddef.h>
 
 enum cut {
-    CUT_BEFORE, /* the server never sees the statement */
+    CUT_BEFORE, /* the server never sees the statement, nor those that travel with it */
     CUT_AFTER,  /* it has answered, but the client never sees that */
     CUT_LIE,    /* it has answered, but the client sees another answer: an error */
-    CUT_REFUSE, /* the server never sees the statement; the client sees an error */
+    CUT_REFUSE, /* the server never sees them; the client sees an error */
 };
 
 struct cut_proxy;

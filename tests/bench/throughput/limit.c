@@ -145,8 +145,7 @@ static void put_own(struct limit *limit, int64_t first_id, bool is_finished)
 
 static void begin(struct limit *limit)
 {
-    if (!owner_begin(&limit->owner, limit->sql))
-        give_up("begin", limit->sql->error);
+    owner_begin(&limit->owner, limit->sql);
 }
 
 static void commit(struct limit *limit)
