@@ -20,6 +20,7 @@
 /* Linked by record->next. A zeroed struct is empty. */
 struct record_list {
     struct store_record *first, *last;
+    size_t n;
 };
 void record_list_push(struct record_list *list, struct store_record *record);
 struct store_record *record_list_pop(struct record_list *list); /* NULL where it is empty */
@@ -55,9 +56,10 @@ struct store {
 
     /* Under `mutex`. */
     uv_mutex_t mutex;
-    uv_cond_t writer_wakes; /* records, is_loaded, is_closing */
+    uv_cond_t writer_wakes; /* records (n_wanted of them), is_loaded, is_closing */
     uv_cond_t reader_wakes; /* reads, wants_load, is_closing */
     struct record_list queue;
+    size_t n_wanted;                 /* so many records wake the writer */
     size_t n_pending, pending_bytes; /* queued, or the writer has them */
     uint64_t n_records;              /* committed */
     struct histogram transactions;

@@ -27,13 +27,16 @@ void record_list_push(struct record_list *list, struct store_record *record)
     else
         list->first = record;
     list->last = record;
+    list->n++;
 }
 
 struct store_record *record_list_pop(struct record_list *list)
 {
     struct store_record *record = list->first;
-    if (record)
-        list->first = record->next;
+    if (!record)
+        return NULL;
+    list->first = record->next;
+    list->n--;
     return record;
 }
 
@@ -316,7 +319,8 @@ int store_submit(struct store *store, struct store_record *record)
         store->n_pending++;
         store->pending_bytes += record->size_bytes;
         watch_begin(store);
-        uv_cond_signal(&store->writer_wakes);
+        if (store->queue.n >= store->n_wanted)
+            uv_cond_signal(&store->writer_wakes);
     }
     uv_mutex_unlock(&store->mutex);
     return is_taken ? 0 : -1;

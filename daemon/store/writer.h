@@ -31,6 +31,9 @@ struct writer {
     struct waits waits;
     uint64_t garbage_rests_until_ns; /* somebody has rows of it locked */
     unsigned rounds;
+    /* Of the last round. */
+    size_t n_taken;
+    uint64_t taken_ns, round_ns; /* when, and how long it took */
     /* Of the round under way. */
     struct id_set refused, held; /* studies */
     bool has_passed;             /* the database took, or could have taken, something */

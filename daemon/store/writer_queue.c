@@ -3,7 +3,8 @@
 #include "daemon/store/writer.h"
 
 #define MAX_BATCH_BYTES (1u << 20)
-#define HELD_MS 20 /* until a study that somebody else had locked is tried again */
+#define MAX_REST_NS UINT64_C(1000000) /* for others to come */
+#define HELD_MS 20                    /* until a study that somebody else had locked is tried again */
 
 /* Under the mutex. */
 static void wait_for_work(struct writer *writer)
@@ -21,6 +22,24 @@ static void wait_for_work(struct writer *writer)
         uv_cond_wait(&store->writer_wakes, &store->mutex);
 }
 
+/* Who was answered by the last round comes back at about the same time. Were the first one taken alone, he
+ * and the others would go by turns from then on, each of the two groups with commits of its own. So where the
+ * last round held more, the writer rests for as long as that took: where they do not come, this round holds
+ * less, and the next one does not rest. Under the mutex. */
+static void wait_for_others(struct writer *writer)
+{
+    struct store *store = writer->store;
+    uint64_t now_ns = uv_hrtime();
+    uint64_t until_ns = now_ns + (writer->round_ns < MAX_REST_NS ? writer->round_ns : MAX_REST_NS);
+    store->n_wanted = writer->n_taken;
+    while (store->queue.n && store->queue.n < store->n_wanted && !store->is_closing && !store->has_failed &&
+           now_ns < until_ns) {
+        uv_cond_timedwait(&store->writer_wakes, &store->mutex, until_ns - now_ns);
+        now_ns = uv_hrtime();
+    }
+    store->n_wanted = 0;
+}
+
 /* Under the mutex. */
 static void adopt_studies(struct store *store)
 {
@@ -35,12 +54,15 @@ size_t writer_take(struct writer *writer, struct item *items)
     size_t n = 0, bytes = 0;
     uv_mutex_lock(&store->mutex);
     wait_for_work(writer);
+    wait_for_others(writer);
     adopt_studies(store);
     while (store->queue.first && n < MAX_BATCH_RECORDS && bytes < MAX_BATCH_BYTES) {
         items[n] = (struct item){.record = record_list_pop(&store->queue)};
         bytes += items[n++].record->size_bytes;
     }
     uv_mutex_unlock(&store->mutex);
+    writer->n_taken = n;
+    writer->taken_ns = uv_hrtime();
     return n;
 }
 
@@ -78,13 +100,14 @@ static void put_in_front(struct store *store, struct record_list *kept)
     if (!store->queue.first)
         store->queue.last = kept->last;
     store->queue.first = kept->first;
+    store->queue.n += kept->n;
 }
 
 void writer_hand_back(struct writer *writer, struct item *items, size_t n)
 {
     struct store *store = writer->store;
     struct record_list kept = {0};
-    size_t n_kept = 0;
+
     uv_mutex_lock(&store->mutex);
     for (size_t i = 0; i < n; i++) {
         if (items[i].state == ITEM_FINISHED) {
@@ -92,7 +115,6 @@ void writer_hand_back(struct writer *writer, struct item *items, size_t n)
             continue;
         }
         record_list_push(&kept, items[i].record);
-        n_kept++;
     }
     put_in_front(store, &kept);
     if (writer->refused.n)
@@ -102,9 +124,10 @@ void writer_hand_back(struct writer *writer, struct item *items, size_t n)
         store->obstacle[0] = '\0';
     uv_mutex_unlock(&store->mutex);
     uv_async_send(&store->async);
+    writer->round_ns = uv_hrtime() - writer->taken_ns;
     writer->has_passed = false;
-    writer->is_idle = n_kept == n;
-    writer->is_careful = n_kept > 0;
+    writer->is_idle = kept.n == n;
+    writer->is_careful = kept.n > 0;
     id_set_clear(&writer->refused);
     id_set_clear(&writer->held);
 }
