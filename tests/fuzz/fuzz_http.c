@@ -15,7 +15,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "daemon/http/failed_auth.h"
 #include "daemon/http/server.h"
+#include "daemon/http/traffic.h"
 #include "daemon/ports.h"
 #include "daemon/store/store.h"
 #include "daemon/study/study.h"
@@ -264,8 +266,13 @@ static void listen_on_loopback(void)
 
     server = server_new(&loop, &context, REQUEST_TIMEOUT_S);
     require(address_parse(&wanted, "127.0.0.1:0", &problem) == 0);
-    require(server_listen(server, &wanted, 100, &problem) == 0);
+    require(server_listen(server, &wanted, -1, 100, &problem) == 0);
     memcpy(&address, &server_address(server, 0)->storage, sizeof address);
+}
+
+static void store_stats_cb(void *, struct store_stats *stats)
+{
+    store_stats(ports.store, stats);
 }
 
 static void start(void)
@@ -280,6 +287,10 @@ static void start(void)
     study_ports.wake = wake;
     study_ports.submit = submit;
     context.studies = ports.studies = studies_new(&study_ports);
+    context.traffic = traffic_new();
+    context.failed_auth = failed_auth_new();
+    context.sampler_runs = &ports.pool.runs;
+    context.store_stats = store_stats_cb;
     open_store();
     listen_on_loopback();
     make_world();

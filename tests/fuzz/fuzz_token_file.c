@@ -35,8 +35,8 @@ static void check_token(struct buffer *file)
 
     struct auth *auth = load(file);
 
-    require(auth && auth_role(auth, "Bearer sesame") == ROLE_ADMIN);
-    auth_free(auth);
+    require(auth && auth_access(auth, "Bearer sesame").role == ROLE_ADMIN);
+    auth_unref(auth);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -51,10 +51,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct auth *auth = load(&file);
 
     if (auth) {
-        require(auth_role(auth, NULL) == ROLE_NONE);
-        require(auth_role(auth, header) == ROLE_NONE || strncasecmp(header, "Bearer ", 7) == 0);
+        require(auth_access(auth, NULL).role == ROLE_NONE);
+        require(auth_access(auth, header).role == ROLE_NONE || strncasecmp(header, "Bearer ", 7) == 0);
         check_token(&file);
     }
-    auth_free(auth);
+    auth_unref(auth);
     return 0;
 }
