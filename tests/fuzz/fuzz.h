@@ -21,6 +21,6 @@ void fuzz_put_json(struct buffer *out, const json_t *value);
 /* The value that a text of our own making holds: it must be one. New reference. */
 [[nodiscard]] json_t *fuzz_parse_own(const struct buffer *text);
 
-#define FUZZ_PATH_SIZE 64
+#define FUZZ_PATH_SIZE 200
 /* Puts the bytes into a file in memory: its path is valid until the next call. */
 void fuzz_put_file(const void *data, size_t size, char path[FUZZ_PATH_SIZE]);
