@@ -55,5 +55,5 @@ def test_each_operation(studyd, directory):
 
 def test_sequences(studyd, directory):
     """Beginning with nothing: a study is created, and what its creation and its asks have given is used."""
-    succeeded = check(studyd, directory, schemathesis.document(), "--phases", "stateful", "--max-examples", "20")
+    succeeded = check(studyd, directory, schemathesis.document(), "--phases", "stateful", "--mode", "positive", "--max-examples", "60")
     assert succeeded >= {"createStudy", "deleteStudy", "askStudy"}

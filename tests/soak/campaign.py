@@ -5,6 +5,7 @@ import random
 import time
 
 from harness.child import wait_until
+from harness.http_json import path
 from soak import checker, state
 from soak.clients import SPACE, Admin, Follower, Reader, Study, User
 from soak.history import History
@@ -106,6 +107,16 @@ class Campaign(Stage):
 
     # ---- the end ----
 
+    def is_all_seen(self):
+        """Has studyd looked since? Readers make it look, every 2 s."""
+        stored = {(name, state.lower()): int(n) for name, state, n in self.store.query(
+            "SELECT study_name, state, COUNT(*) FROM trials JOIN studies USING (study_id) GROUP BY study_name, state")}
+        shown = {(study["name"], state): n for study in self.wait_until_served().http.get(path("studies"))["studies"]
+                 for state, n in study["counts"].items() if n}
+        for name, _ in stored:
+            self.wait_until_served().show(name)
+        return shown == stored
+
     def check_case(self):
         """Lets all finish what they hold; then everything stands still, and is compared."""
         self.is_ending = True
@@ -114,6 +125,8 @@ class Campaign(Stage):
             client.join(max(1.0, self.deadline - time.monotonic()))
             assert self.problems or not client.is_alive(), f"{client.name} has not ended"
         self.fail_on_problems()
+        if self.foreign:
+            wait_until("what Optuna did last to be seen", self.is_all_seen, 30)
         for follower in self.followers:
             follower.join(30)
             follower.catch_up()

@@ -3,8 +3,9 @@
  * Clients of studyd in one thread, each on its own connection: ask, tell, ask, tell, as fast as the answers
  * come.
  *
- *   load PORT STUDY CLIENTS SECONDS      says in JSON how many pairs were acknowledged, and how long an ask
- * took
+ *   load PORT STUDY CLIENTS SECONDS [PAIRS]      ends after so long, or so many
+ *
+ * Says in JSON how many pairs were acknowledged, and how long an ask took.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -163,11 +164,12 @@ static void print_result(double seconds)
 
 int main(int argc, char **argv)
 {
-    if (argc != 5)
-        give_up("usage", "load PORT STUDY CLIENTS SECONDS");
+    if (argc != 5 && argc != 6)
+        give_up("usage", "load PORT STUDY CLIENTS SECONDS [PAIRS]");
     study = argv[2];
     size_t n_clients = strtoul(argv[3], NULL, 10);
     double limit_s = strtod(argv[4], NULL);
+    size_t most_pairs = argc > 5 ? strtoul(argv[5], NULL, 10) : MAX_PAIRS;
     if (n_clients < 1 || n_clients > MAX_CLIENTS || !(limit_s > 0))
         give_up("usage", "CLIENTS is 1 to 1000, SECONDS above 0");
 
@@ -181,7 +183,7 @@ int main(int argc, char **argv)
     double begin_s = now_s();
     for (size_t i = 0; i < n_clients; i++)
         ask(&clients[i]);
-    while (now_s() - begin_s < limit_s) {
+    while (now_s() - begin_s < limit_s && n_pairs < most_pairs) {
         if (poll(polls, n_clients, 1000) < 0)
             give_up("poll", strerror(errno));
         for (size_t i = 0; i < n_clients; i++)
