@@ -183,6 +183,13 @@ static void read_space(struct sql *sql, struct loaded_study *loaded)
         log_warning("space cannot be read study=\"%s\" why=\"%s\"", loaded->study.name, problem.detail);
 }
 
+/* The uid that it has is that of the study which it was copied from, by Optuna's copy_study() say. */
+static void forget_uid(struct loaded_study *loaded)
+{
+    loaded->study.uid[0] = '\0';
+    memset(loaded->known->uid, 0, UID_BYTES);
+}
+
 static bool has_odd_directions(const struct store_study *study)
 {
     if (study->n_directions >= 1 && study->n_directions <= SPEC_MAX_DIRECTIONS)
@@ -205,6 +212,8 @@ void load_studies(struct sql *sql, const char *ids, struct study_list *list)
             drop_study(list, loaded);
             continue;
         }
+        if (!loaded->known->has_row)
+            forget_uid(loaded);
         if (!loaded->study.state)
             loaded->study.state = memory_strdup("running");
         if (!loaded->known->has_spec)

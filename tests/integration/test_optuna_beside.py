@@ -38,6 +38,10 @@ DELETE = """
 import sys, optuna
 optuna.delete_study(study_name=sys.argv[1], storage=sys.argv[2])
 """
+COPY = """
+import sys, optuna
+optuna.copy_study(from_study_name=sys.argv[1], from_storage=sys.argv[2], to_storage=sys.argv[2], to_study_name=sys.argv[3])
+"""
 # Another study under the name, with other trials, right after the first is deleted.
 REPLACE = DELETE + CREATE + CONTINUE
 
@@ -232,3 +236,27 @@ def test_optuna_deletes_what_nobody_serves(optuna5, store, start_studyd):
     appears(studyd, "shared")
     assert optuna5.run(READ, "shared", store.optuna_url) == before
     assert "error:" not in studyd.log()
+
+
+def test_optuna_copies_a_study(optuna5, store, start_studyd):
+    """A copy has the original's attributes, ours among them, and is a study of its own all the same: what is done to it does not
+    reach the original, not after a restart either."""
+    studyd = start_studyd(store)
+    studyd.create(SHARED)
+    kept = studyd.ask_one("shared")
+    for copy in ("one", "two"):
+        optuna5.run(COPY, "shared", store.optuna_url, copy)
+        child.wait_until("the copy", lambda copy=copy: copy in [study["name"] for study in studyd.http.get("/v1/studies")["studies"]])
+        trial = studyd.ask_one(copy)
+        assert trial["number"] == 1
+        studyd.tell(copy, 1, trial["lease"], 0.5)
+        studyd.http.patch(path("studies", copy), {"state": "stopped"})
+    assert len({studyd.show(name)["uid"] for name in ("shared", "one", "two")}) == 3
+    studyd.http.delete(path("studies", "two"))
+    for _ in range(2):
+        assert (studyd.show("shared")["state"], studyd.show("one")["state"]) == ("running", "stopped")
+        studyd.heartbeat("shared", 0, kept["lease"])
+        studyd.stop()
+        studyd.start()
+    assert studyd.tell("shared", 0, kept["lease"], 1.0)["state"] == "complete"
+    assert [study["name"] for study in studyd.http.get("/v1/studies")["studies"]] == ["one", "shared"]

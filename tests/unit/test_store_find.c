@@ -102,6 +102,34 @@ static void test_new_study(void **state)
     create_trial(harness, study_id, 1);
 }
 
+/* Optuna's copy of a study of ours has its uid, too: it is loaded without, gets one of its own, and neither
+ * takes anything from the other. */
+static void test_copy(void **state)
+{
+    struct harness *harness = *state;
+    harness_open(harness);
+    int64_t study_id = create_study(harness, "s", TEST_UID);
+    create_trial(harness, study_id, 0);
+    optuna_study(harness, 77, 770, "copy");
+    harness_sql(harness, "INSERT INTO study_system_attributes (study_id, `key`, value_json) VALUES "
+                         "(77, 'studyd:uid', '\"" TEST_UID "\"')");
+    struct store_found known = {.study_id = study_id, .name = "s", .uid = TEST_UID};
+    find(harness, 1, &known);
+    assert_false(known.is_gone);
+    assert_string_equal(json_string_value(json_object_get(json_object_get(harness->loaded, "copy"), "uid")),
+                        "");
+    struct store_record ask = record_create_trial(77, 1, params);
+    ask.uid = TEST_OTHER_UID;
+    assert_int_equal(harness_do(harness, &ask), STORE_DONE);
+    struct store_record removal = record_of(STORE_DELETE_STUDY, 77, 99);
+    removal.uid = TEST_OTHER_UID;
+    assert_int_equal(harness_do(harness, &removal), STORE_DONE);
+    harness_reopen(harness);
+    assert_int_equal(json_object_size(harness->loaded), 1);
+    assert_string_equal(json_string_value(json_object_get(harness_trial(harness, "s", 0), "lease")),
+                        TEST_LEASE);
+}
+
 /* Gone is what was deleted, and what another study has taken the place of: by its name, by its id, by both
  * without our uid. What studyd itself deletes is not told as new. */
 static void test_gone(void **state)
@@ -196,8 +224,12 @@ static void test_close(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_new_study),          ON_BOTH(test_gone),  ON_BOTH(test_change_of_deleted),
-        ON_SQLITE(test_change_of_reused), ON_BOTH(test_close),
+        ON_BOTH(test_new_study),
+        ON_BOTH(test_copy),
+        ON_BOTH(test_gone),
+        ON_BOTH(test_change_of_deleted),
+        ON_SQLITE(test_change_of_reused),
+        ON_BOTH(test_close),
     };
     harness_choose_tests();
     return cmocka_run_group_tests(tests, NULL, NULL);
