@@ -442,6 +442,7 @@ static void build(struct daemon *daemon)
     ports_init(&daemon->ports, &daemon->loop);
     study_ports = ports_for_studies(&daemon->ports);
     daemon->studies = daemon->ports.studies = studies_new(&study_ports);
+    daemon->http.started_s = time(NULL);
     daemon->http.studies = daemon->studies;
     daemon->http.traffic = traffic_new();
     daemon->http.sampler_runs = &daemon->ports.pool.runs;

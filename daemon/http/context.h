@@ -16,6 +16,7 @@ struct traffic;
 struct http_context {
     struct studies *studies;
     const char *store_name; /* for the status page; without a password */
+    int64_t started_s;      /* when the process began; seconds since 1970 */
     struct auth *auth;      /* NULL: there are no tokens, everybody is admin */
     struct failed_auth *failed_auth;
     struct tls *tls;           /* what new connections get; NULL: plain HTTP, from the start to the end */

@@ -50,11 +50,13 @@ static double n_open_files(void)
     return n - 3; /* ".", "..", and the directory itself */
 }
 
-static void put_process(struct buffer *out)
+static void put_process(const struct http_context *context, struct buffer *out)
 {
     struct rlimit files = {};
 
     getrlimit(RLIMIT_NOFILE, &files);
+    exposition_single(out, "process_start_time_seconds", "gauge", "When it began, in seconds since 1970.",
+                      (double)context->started_s);
     exposition_single(out, "process_cpu_seconds_total", "counter", "CPU time, user and system.",
                       cpu_seconds());
     exposition_single(out, "process_resident_memory_bytes", "gauge", "Resident memory.", resident_bytes());
@@ -256,7 +258,7 @@ void handle_metrics(struct request *request)
 
     put_build(out);
     put_readiness(context, out);
-    put_process(out);
+    put_process(context, out);
     put_traffic(context->traffic, out);
     put_store(context, out);
     put_sampler(context, out);

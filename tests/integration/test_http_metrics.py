@@ -2,6 +2,7 @@
 """GET /metrics: what it says agrees with what happened, in the format that Prometheus reads."""
 
 import re
+import time
 
 import pytest
 
@@ -69,6 +70,18 @@ def test_what_happened_is_counted(start_studyd, store):
     assert ("studyd_study_best_value", "two") not in found
     assert (found["studyd_ready",], found["studyd_standby",]) == (1, 0)
     assert found["process_resident_memory_bytes",] > 1e6 and found["process_open_fds",] > 3
+    assert abs(found["process_start_time_seconds",] - time.time()) < 300
+
+
+def test_a_restart_is_seen(start_studyd, sqlite):
+    """Its time stays the same while a process lives, and is another one's afterwards."""
+    studyd = start_studyd(sqlite)
+    began = read(studyd.http)["process_start_time_seconds",]
+    wait_until("the next second", lambda: time.time() >= began + 1)
+    assert read(studyd.http)["process_start_time_seconds",] == began
+    studyd.stop()
+    studyd.start()
+    assert read(studyd.http)["process_start_time_seconds",] > began
 
 
 def test_lapsed_leases_are_counted(start_studyd, sqlite):
