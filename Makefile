@@ -61,4 +61,4 @@ format:
 	@scripts/format
 
 clean:
-	rm -rf build build-asan build-clang build-fuzz build-tsan
+	rm -rf build build-asan build-clang build-fuzz build-mysql build-tsan

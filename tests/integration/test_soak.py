@@ -5,6 +5,7 @@ import pytest
 
 from harness.stores import SqliteStore
 from soak import scenarios
+from soak.__main__ import SOAK
 
 
 @pytest.fixture
@@ -54,3 +55,7 @@ def test_optuna_beside(play):
 @pytest.mark.mysql
 def test_workers(play):
     play(scenarios.workers, "mysql", 1)
+
+
+def test_make_soak_has_every_campaign():
+    assert {name for name, _, _ in SOAK} == scenarios.SCENARIOS.keys()

@@ -3,17 +3,11 @@
 
 import contextlib
 import signal
-import socket
 import time
 
-from harness.child import wait_until
+from harness.child import free_port, wait_until
 from harness.http_json import Http
 from harness.studyd import Studyd
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 class Stage:
