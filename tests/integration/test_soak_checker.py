@@ -158,6 +158,11 @@ def answer_repeated_ask_with_nothing(honest):
     honest.events["ask 0 again"].answer["trials"] = []
 
 
+def hand_on_to_optuna_unasked(honest):
+    honest.foreign = {UID: {0: 0.5}}
+    answer_repeated_ask_otherwise(honest)
+
+
 def take_another_body(honest):
     otherwise = honest.events["ask 0 otherwise"]
     otherwise.status, otherwise.answer = 200, {"state": "running", "trials": []}
@@ -239,7 +244,7 @@ PLANTED = {
     "trials_have_one_result": [take_two_results], "tells_are_stored": [lose_result, lose_attributes, lose_failure, blame_told_attempt],
     "results_were_told": [make_up_result], "optunas_trials_are_there": [lose_optunas_trial, be_told_by_both], "offers_are_stored": [change_params, forget_attempt],
     "attempts_have_one_lease": [give_away_twice],
-    "repeated_asks_get_the_same": [answer_repeated_ask_otherwise, answer_repeated_ask_with_nothing, take_another_body],
+    "repeated_asks_get_the_same": [answer_repeated_ask_otherwise, answer_repeated_ask_with_nothing, hand_on_to_optuna_unasked, take_another_body],
     "enqueues_are_applied_once": [enqueue_twice, enqueue_elsewhere, lose_enqueued], "superseded_leases_are_refused": [take_two_results, take_late_report],
     "current_leases_are_not_refused": [refuse_current_lease, forget_trial], "reports_are_stored": [lose_report, make_up_report],
     "patches_are_stored": [lose_patch], "studies_come_and_go": [lose_study, keep_deleted, show_deleted],

@@ -218,13 +218,14 @@ def by_request(case, op):
 
 
 def was_handed_on(case, event, offer):
-    """Had the offer's trial gone back, or to somebody else, by the time of this event's answer?"""
-    if offer["number"] in case.foreign.get(event.study, {}):
-        return True
-    later = any(other["attempt"] > offer["attempt"] and at.begin < event.end for other, at in case.offers[event.study, offer["number"]])
-    back = any(tell.request["lease"] == offer["lease"] and tell.answer["state"] == "waiting" and tell.begin < event.end
-               for tell in case.tells[event.study, offer["number"]])
-    return later or back or case.trial(event.study, offer["number"]).get("attempt", offer["attempt"]) > offer["attempt"]
+    """Had the offer's trial gone back, or to somebody else, by the time of this event's answer? Optuna takes what waits: whatever else it
+    took, its lease had handed back, though the answer may be that it is Optuna's now."""
+    place = event.study, offer["number"]
+    later = any(other["attempt"] > offer["attempt"] and at.begin < event.end for other, at in case.offers[place])
+    tells = case.sent_tells if offer["number"] in case.foreign.get(event.study, {}) else case.tells
+    back = any(tell.request["lease"] == offer["lease"] and tell.answer.get("state", "waiting") == "waiting" and tell.begin < event.end
+               for tell in tells[place])
+    return later or back or case.trial(*place).get("attempt", offer["attempt"]) > offer["attempt"]
 
 
 def repeated_asks_get_the_same(case):
