@@ -233,7 +233,7 @@ static const char *final_state_of_all(const struct ask *ask)
     size_t n_known = 0;
     for (size_t i = 0; i < ask->studies->n_studies; i++) {
         const struct study *study = ask->studies->by_name[i];
-        n_known += has_runner(ask, study);
+        n_known += sees(ask, study) && has_runner(ask, study);
         if (fits(ask, study) && !final_state(study))
             return NULL;
     }

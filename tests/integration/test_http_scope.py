@@ -164,6 +164,17 @@ def test_asking(studyd):
     assert studyd.http.get(path("studies", "other"))["counts"]["running"] == 1
 
 
+def test_asking_before_they_are_there(studyd):
+    """A token whose studies are still to come: it waits for them, and is not told "finished" because others have some."""
+    (_, route), = routes_that(ASKED)
+    early = Http(studyd.url, new_token(studyd.token_file, "worker", "later-*"))
+    studyd.process.send_signal(signal.SIGHUP)
+    studyd.wait_for_log("the settings were read again")
+    assert early.post(route, {"worker": "me"}) == {"state": "waiting", "trials": []}
+    studyd.create(spec("later-1", max_trials=1))
+    assert early.post(route, {"worker": "me"})["trials"][0]["study"] == "later-1"
+
+
 def test_anothers_request_id_brings_nothing(studyd):
     """Whoever repeats another one's ask, id and all, does not get the trials of studies that are not his."""
     (_, route), = routes_that(ASKED)
