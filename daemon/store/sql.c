@@ -215,6 +215,7 @@ int64_t sql_time(struct sql *sql, int column)
 void sql_begin(struct sql *sql)
 {
     sql->n_done = 0;
+    sql->is_in_transaction = true;
     sql_run_later(sql, SQL_ANY, "%s", sql->driver->begin);
 }
 
@@ -227,17 +228,22 @@ void sql_commit(struct sql *sql)
         return;
     size_t n_before = sql->n_done + sql->late.n;
     sql_run(sql, "COMMIT");
+    sql->is_in_transaction = sql->status != SQL_OK;
     sql->may_be_committed = sql->status == SQL_LOST || (sql->status != SQL_OK && sql->n_done >= n_before);
 }
 
 void sql_rollback(struct sql *sql)
 {
+    bool has_begun = sql->is_in_transaction && sql->n_done > 0;
+    sql->is_in_transaction = false;
     drop_late(sql);
     if (sql->status == SQL_LOST) /* the session is gone, and its transaction with it */
         return;
     struct sql failure = *sql;
     sql->status = SQL_OK;
     sql_run(sql, "ROLLBACK");
+    if (sql->status != SQL_OK && has_begun)
+        sql->status = SQL_LOST;
     if (sql->status == SQL_LOST || failure.status == SQL_OK)
         return;
     sql->status = failure.status;

@@ -58,6 +58,7 @@ struct sql {
     int64_t id_step;
     size_t statement_bytes; /* one that grows row by row should not be longer */
     size_t n_done;          /* statements that succeeded since sql_begin(), the beginning counts */
+    bool is_in_transaction; /* begun, and neither committed nor rolled back */
     bool may_be_committed;  /* sql_commit() failed in a way that leaves that open */
 
     bool takes_several; /* statements at once; where not, nothing is put off */
@@ -128,8 +129,10 @@ int64_t sql_time(struct sql *sql, int column); /* microseconds since 1970 UTC; N
 void sql_begin(struct sql *sql); /* with the first statement */
 /* What had to affect a certain number of rows is known to have done so before the COMMIT is sent. */
 void sql_commit(struct sql *sql);
-void sql_rollback(struct sql *sql); /* also after a failure, which stays */
-void sql_forget(struct sql *sql);   /* the failure; not one of a lost connection */
+/* Also after a failure, which stays. Where it fails itself the connection counts as lost: the next
+ * transaction would commit this one. */
+void sql_rollback(struct sql *sql);
+void sql_forget(struct sql *sql); /* the failure; not one of a lost connection */
 /* Says that the database is of no use now, for a reason that the caller found. */
 void sql_fail(struct sql *sql, enum sql_status status, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

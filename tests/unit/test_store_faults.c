@@ -490,6 +490,31 @@ static void test_cut_at_commit(void **state)
     cut_proxy_free(proxy);
 }
 
+/* A transaction that is to be undone, and the server does not: the next one's beginning would commit it. So
+ * the connection goes, and nothing of it is there. */
+static void test_refused_rollback(void **state)
+{
+    struct harness *harness = *state;
+    struct cut_proxy *proxy = cut_proxy_new(harness->url, sizeof harness->url);
+    harness_open(harness);
+    int64_t study_id = harness_create_study(harness);
+    struct store_record tells[3];
+    for (int i = 0; i < 3; i++)
+        tells[i] = record_finish(study_id, harness_create_trial(harness, study_id, i), TRIAL_COMPLETE, &half);
+    harness_sql(harness, "UPDATE trials SET state='FAIL' WHERE number=1");
+    cut_proxy_arm(proxy, CUT_REFUSE, 1317, "ROLLBACK");
+    harness_do_all(harness, (struct store_record *[]){&tells[0], &tells[1], &tells[2]}, 3);
+    assert_true(cut_proxy_has_cut(proxy));
+    assert_int_equal(tells[0].result, STORE_DONE);
+    assert_int_equal(tells[1].result, STORE_CONFLICT);
+    assert_int_equal(tells[2].result, STORE_DONE);
+    assert_string_equal(harness_value(harness, "SELECT state FROM trials ORDER BY number"),
+                        "COMPLETE FAIL COMPLETE");
+    assert_string_equal(harness_value(harness, "SELECT COUNT(*) FROM trial_values"), "2");
+    harness_close(harness);
+    cut_proxy_free(proxy);
+}
+
 /* Creates a trial and tells it; the next statement that begins so goes wrong. */
 static void assert_done_once(struct harness *harness, struct cut_proxy *proxy, enum cut cut, unsigned error,
                              const char *statement)
@@ -637,16 +662,27 @@ static void test_close_writes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_strangers),      ON_BOTH(test_strangers_in_batch),
-        ON_BOTH(test_look),           ON_MYSQL(test_uncommitted),
-        ON_BOTH(test_conflict),       ON_BOTH(test_vanished),
-        ON_BOTH(test_reused_id),      ON_SQLITE(test_reused_ids),
-        ON_BOTH(test_refused),        ON_BOTH(test_deposed),
-        ON_BOTH(test_standby),        ON_MYSQL(test_killed_session),
-        ON_MYSQL(test_cut_at_commit), ON_MYSQL(test_errors_everywhere),
-        ON_MYSQL(test_away_and_back), ON_MYSQL(test_deposed_while_away),
-        ON_SQLITE(test_full_disk),    ON_MYSQL(test_read_only_server),
-        ON_BOTH(test_delete_study),   ON_BOTH(test_orphans),
+        ON_BOTH(test_strangers),
+        ON_BOTH(test_strangers_in_batch),
+        ON_BOTH(test_look),
+        ON_MYSQL(test_uncommitted),
+        ON_BOTH(test_conflict),
+        ON_BOTH(test_vanished),
+        ON_BOTH(test_reused_id),
+        ON_SQLITE(test_reused_ids),
+        ON_BOTH(test_refused),
+        ON_BOTH(test_deposed),
+        ON_BOTH(test_standby),
+        ON_MYSQL(test_killed_session),
+        ON_MYSQL(test_cut_at_commit),
+        ON_MYSQL(test_refused_rollback),
+        ON_MYSQL(test_errors_everywhere),
+        ON_MYSQL(test_away_and_back),
+        ON_MYSQL(test_deposed_while_away),
+        ON_SQLITE(test_full_disk),
+        ON_MYSQL(test_read_only_server),
+        ON_BOTH(test_delete_study),
+        ON_BOTH(test_orphans),
         ON_BOTH(test_close_writes),
     };
     harness_choose_tests();
