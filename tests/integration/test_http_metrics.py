@@ -24,7 +24,7 @@ def read(http):
     for line in answer.text().splitlines():
         if line.startswith("# HELP "):
             helped = line.split()[2]
-            assert helped not in kinds and line.endswith(".") or line.endswith(")")
+            assert helped not in kinds and line.endswith((".", ")"))
         elif line.startswith("# TYPE "):
             name, kind = line.split()[2:]
             assert name == helped and kind in ("counter", "gauge", "histogram")

@@ -86,6 +86,19 @@ static void test_header(void **)
     auth_unref(auth);
 }
 
+/* A hash counts to its last bit, from the first on. */
+static void test_whole_hash(void **)
+{
+    struct auth *auth;
+
+    write_file("admin a" /* for b */ "a7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad\n"
+               "admin ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ac\n"
+               "admin ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015bd\n");
+    auth = load();
+    assert_int_equal(role_of(auth, "Bearer abc"), ROLE_NONE);
+    auth_unref(auth);
+}
+
 /* Without a token file everybody is admin. */
 static void test_open(void **)
 {
@@ -212,11 +225,11 @@ static void test_new_file(void **)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_header),      cmocka_unit_test(test_open),
-        cmocka_unit_test(test_scope),       cmocka_unit_test(test_reload),
-        cmocka_unit_test(test_bad_scopes),  cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_absent_file), cmocka_unit_test(test_new_tokens),
-        cmocka_unit_test(test_new_file),
+        cmocka_unit_test(test_header),     cmocka_unit_test(test_whole_hash),
+        cmocka_unit_test(test_open),       cmocka_unit_test(test_scope),
+        cmocka_unit_test(test_reload),     cmocka_unit_test(test_bad_scopes),
+        cmocka_unit_test(test_bad_files),  cmocka_unit_test(test_absent_file),
+        cmocka_unit_test(test_new_tokens), cmocka_unit_test(test_new_file),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -423,6 +423,25 @@ static void test_many_at_once(void **state)
     }
 }
 
+/* After many at once, who comes alone is not waited with: the rest of the others never comes. */
+static void test_one_after_many(void **state)
+{
+    enum { N = 40 };
+    struct harness *harness = harness_begin(state);
+    int64_t study_id = harness_create_study(harness);
+    static struct store_record records[N];
+    struct store_record *pointers[N];
+    for (int i = 0; i < N; i++) {
+        records[i] = record_create_trial(study_id, i, test_params);
+        pointers[i] = &records[i];
+    }
+    harness_do_all(harness, pointers, N);
+    uint64_t begun_ns = uv_hrtime();
+    for (int i = N; i < N + 10; i++)
+        harness_create_trial(harness, study_id, i);
+    assert_true(uv_hrtime() - begun_ns < 5000000000u);
+}
+
 /* More than fit into one batch, in one go: all are stored, in their order. */
 static void test_more_than_a_batch(void **state)
 {
@@ -627,6 +646,7 @@ int main(void)
         ON_BOTH(test_report_of_new_attempt),
         ON_BOTH(test_release_and_fail),
         ON_BOTH(test_many_at_once),
+        ON_BOTH(test_one_after_many),
         ON_BOTH(test_more_than_a_batch),
         ON_MYSQL(test_id_steps),
         ON_BOTH(test_large_batch),

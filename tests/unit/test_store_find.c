@@ -130,6 +130,19 @@ static void test_copy(void **state)
                         TEST_LEASE);
 }
 
+/* Its trials may have ids as far apart as other studies' trials between them make them. */
+static void test_far_apart(void **state)
+{
+    struct harness *harness = *state;
+    harness_open(harness);
+    optuna_study(harness, 77, 770, "theirs");
+    harness_sql(harness, "INSERT INTO trials (trial_id, number, study_id, state) VALUES "
+                         "(400000, 1, 77, 'FAIL'), (2147483647, 2, 77, 'FAIL')");
+    find(harness, 0, NULL);
+    assert_int_equal(json_array_size(json_object_get(json_object_get(harness->loaded, "theirs"), "trials")),
+                     3);
+}
+
 /* Gone is what was deleted, and what another study has taken the place of: by its name, by its id, by both
  * without our uid. What studyd itself deletes is not told as new. */
 static void test_gone(void **state)
@@ -224,11 +237,8 @@ static void test_close(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_new_study),
-        ON_BOTH(test_copy),
-        ON_BOTH(test_gone),
-        ON_BOTH(test_change_of_deleted),
-        ON_SQLITE(test_change_of_reused),
+        ON_BOTH(test_new_study), ON_BOTH(test_far_apart),         ON_BOTH(test_copy),
+        ON_BOTH(test_gone),      ON_BOTH(test_change_of_deleted), ON_SQLITE(test_change_of_reused),
         ON_BOTH(test_close),
     };
     harness_choose_tests();

@@ -75,6 +75,7 @@ static void test_unmatched(void **state)
     sql_forget(late.sql);
 
     sql_begin(late.sql);
+    sql_run_later(late.sql, SQL_ANY, "INSERT INTO studies (study_name) VALUES ('a')");
     sql_run_later(late.sql, 1, "UPDATE studies SET study_name = 'b' WHERE study_name = 'c'");
     sql_commit(late.sql);
     assert_int_equal(late.sql->status, SQL_UNMATCHED);
@@ -109,8 +110,10 @@ static void test_long(void **state)
     struct late late;
     begin(&late, state);
     late.sql->statement_bytes = 100;
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         sql_run_later(late.sql, 1, "INSERT INTO studies (study_name) VALUES ('%d')", i);
+        assert_true(late.sql->late.text.size <= 100);
+    }
     sql_commit(late.sql);
     assert_int_equal(late.sql->status, SQL_OK);
     end(&late, "0 1 2 3 4 5 6 7 8 9");
