@@ -20,7 +20,7 @@
 #define ANSWER_TIMEOUT_S 10
 #define LOADER_TIMEOUT_S 60
 #define IDLE_TIMEOUT_S 4 /* of the writer: a frozen owner loses its lock */
-#define HEAD_SIZE 100    /* so much of a statement says what it was about */
+#define HEAD_SIZE 100    /* of a statement, at most: so much says what it was about */
 
 struct sql_mysql {
     struct sql sql; /* first member */
@@ -98,6 +98,13 @@ static enum sql_status classify(unsigned code)
     return code >= 2000 && code <= 2999 ? SQL_LOST : SQL_REFUSED;
 }
 
+/* Without what is stored: /readyz says it to everybody. */
+static int head_size(const char *statement)
+{
+    size_t size = strcspn(statement, "('=;");
+    return size < HEAD_SIZE ? (int)size : HEAD_SIZE;
+}
+
 /* `statement` is empty while the connection is being opened. */
 static void note_error(struct sql *sql, const char *statement)
 {
@@ -108,7 +115,7 @@ static void note_error(struct sql *sql, const char *statement)
             sql, SQL_RETRY,
             "%s (error %u) at %.*s...; another session holds a lock: look for it in SHOW PROCESSLIST and "
             "information_schema.INNODB_TRX, KILL ends it",
-            mysql_error(self(sql)->mysql), code, HEAD_SIZE, statement);
+            mysql_error(self(sql)->mysql), code, head_size(statement), statement);
         return;
     }
     for (size_t i = 0; i < sizeof remedies / sizeof *remedies && !*before; i++)

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <string.h>
 
 #include "tests/unit/store_harness.h"
 
@@ -119,13 +120,26 @@ static void test_long(void **state)
     end(&late, "0 1 2 3 4 5 6 7 8 9");
 }
 
+/* What is said of a lock that somebody holds names the statement, and nothing that it was to store. */
+static void test_words(void **state)
+{
+    struct late late;
+    begin(&late, state);
+    harness_sql(late.harness, "START TRANSACTION");
+    harness_sql(late.harness, "INSERT INTO studies (study_name) VALUES ('secret')");
+    sql_run_later(late.sql, SQL_ANY, "INSERT INTO studies (study_name) VALUES ('a')");
+    sql_run(late.sql, "INSERT INTO studies (study_name) VALUES ('secret')");
+    assert_int_equal(late.sql->status, SQL_RETRY);
+    assert_non_null(strstr(late.sql->error, " at INSERT INTO studies ...; another session holds a lock"));
+    harness_sql(late.harness, "ROLLBACK");
+    end(&late, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        ON_BOTH(test_together),
-        ON_BOTH(test_unmatched),
-        ON_BOTH(test_refused),
-        ON_BOTH(test_long),
+        ON_BOTH(test_together), ON_BOTH(test_unmatched), ON_BOTH(test_refused),
+        ON_BOTH(test_long),     ON_MYSQL(test_words),
     };
     harness_choose_tests();
     return cmocka_run_group_tests(tests, NULL, NULL);
