@@ -213,6 +213,13 @@ static void test_links(void **unused)
         assert_int_equal(symlink(place, link), 0);
     }
     assert_int_equal(save("wine", 1, 0.4, false, "a"), 1);
+    char made[110]; /* where a link leads that leads nowhere yet */
+    snprintf(made, sizeof made, "%s/other/made", dir);
+    snprintf(link, sizeof link, "%s/wine/.lock", dir);
+    assert_int_equal(unlink(link), 0);
+    assert_int_equal(symlink(made, link), 0);
+    assert_int_equal(save("wine", 1, 0.35, false, "a"), 1);
+    assert_int_equal(access(made, F_OK), -1);
     snprintf(link, sizeof link, "%s/wine/trial-2.ubj.%ld.part", dir, (long)getpid());
     assert_int_equal(symlink(place, link), 0);
     assert_int_equal(save("wine", 2, 0.3, false, "a"), -1);
