@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The units in systemd/: what systemd itself thinks of them."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -35,3 +36,22 @@ def test_every_line_is_understood(unit):
     told = run("verify", ROOT / "systemd" / unit)
     ours = [line for line in told.stderr.splitlines() if "study" in line and "is not executable" not in line]
     assert not ours, told.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("systemd-tmpfiles"), reason="needs root and systemd")
+def test_who_may_read_settings(directory):
+    """In the directory that is made, a worker's user reads its settings, and neither lists what there is nor reads studyd's."""
+    etc = directory / "etc"
+    etc.mkdir()
+    for kind in ("sysusers", "tmpfiles"):
+        made = subprocess.run([f"systemd-{kind}", f"--root={directory}", *(["--create"] if kind == "tmpfiles" else []),
+                               ROOT / "systemd" / f"studyd.{kind}"], capture_output=True, text=True, timeout=60, check=False)
+        assert made.returncode == 0, made.stderr
+    for name, mode in (("worker-gpu.conf", 0o644), ("studyd.conf", 0o640)):
+        file = etc / "studyd" / name
+        file.write_text("")
+        file.chmod(mode)
+    directory.chmod(0o755)
+    codes = [subprocess.run([program, etc / "studyd" / name], capture_output=True, timeout=30, check=False, user=65534, group=65534,
+                            extra_groups=[]).returncode for program, name in (("cat", "worker-gpu.conf"), ("cat", "studyd.conf"), ("ls", "."))]
+    assert [code == 0 for code in codes] == [True, False, False]
