@@ -271,14 +271,25 @@ void schema_ensure(struct sql *sql)
     names_deinit(&tables);
 }
 
+/* For an administrator: what is there stays as it is, also another version of Optuna's, which the start
+ * refuses. */
+#define CREATE "CREATE TABLE "
+#define INSERT_WHERE_NONE(table, columns, values)                                                            \
+    "INSERT INTO " table " (" columns ") SELECT " values " FROM DUAL WHERE NOT EXISTS (SELECT * FROM " table \
+    ");\n"
+
 void schema_put(struct buffer *out)
 {
     for (size_t i = 0; i < sizeof statements / sizeof *statements; i++) {
         if (!is_for(&sql_mysql, i))
             continue;
-        put_statement(&sql_mysql, out, statements[i].text);
+        buffer_append_text(out, CREATE "IF NOT EXISTS ");
+        put_statement(&sql_mysql, out, statements[i].text + strlen(CREATE));
         buffer_append_text(out, ";\n");
     }
-    buffer_printf(out, INSERT_SCHEMA ";\n", SCHEMA_VERSION);
-    buffer_append_text(out, INSERT_ALEMBIC ";\n");
+    buffer_printf(out,
+                  INSERT_WHERE_NONE("version_info", "version_info_id, schema_version, library_version",
+                                    "1, %d, '" LIBRARY_VERSION "'"),
+                  SCHEMA_VERSION);
+    buffer_append_text(out, INSERT_WHERE_NONE("alembic_version", "version_num", "'" ALEMBIC_VERSION "'"));
 }

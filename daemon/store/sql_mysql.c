@@ -68,7 +68,9 @@ static const struct {
 /* What helps against an error at a statement that begins so: the database's name stands between the two
  * texts. */
 #define GRANT "; an administrator must GRANT SELECT, INSERT, UPDATE, DELETE ON `"
-#define LOGIN "; give the password in the URL, mysql://user:PASSWORD@host/"
+#define LOGIN_FROM \
+    "; the password is that of --password-file, else that of the URL, mysql://user:PASSWORD@host/"
+#define LOGIN_OF "; CREATE USER must have made this user for this host"
 static const struct {
     unsigned code;
     const char *statement, *before, *after;
@@ -77,8 +79,8 @@ static const struct {
     {1142, "CREATE", "; an administrator must GRANT CREATE, REFERENCES ON `",
      "`.* TO this user for the first start, or make the tables that `studyd --print-schema` prints"},
     {1142, "", GRANT, "`.* TO this user"},
-    {1045, "", LOGIN, ", or with --password-file"},
-    {1698, "", LOGIN, ", or with --password-file"},
+    {1045, "", LOGIN_FROM, LOGIN_OF},
+    {1698, "", LOGIN_FROM, LOGIN_OF},
     {2059, "", "; the account for `",
      "` logs in by a plugin that this client library lacks: install it, or ALTER USER to another one"},
     {1049, "", "; an administrator must first CREATE DATABASE `",

@@ -110,6 +110,16 @@ def test_first_start_makes_the_tables(shared_mariadb, start_studyd):
         assert made.query(f"SELECT * FROM {table}") == printed.query(f"SELECT * FROM {table}") != []
 
 
+def test_the_tables_once_more(prepared):
+    """What --print-schema prints can be given again, makes what is missing, and leaves what is there: above all another
+    version of Optuna's, which the start goes on to refuse."""
+    prepared.query("DROP TABLE studyd_trials; UPDATE alembic_version SET version_num = 'v3.0.0.d'")
+    make_tables(prepared)
+    assert len(prepared.query("SHOW TABLES")) == 16
+    assert prepared.query("SELECT version_num FROM alembic_version") == [["v3.0.0.d"]]
+    assert "schema v3.0.0.d" in run(prepared).stderr
+
+
 @pytest.mark.parametrize("missing", RIGHTS)
 def test_a_right_is_missing(prepared, missing):
     """3 at the start, not hours later; one line says which right on which table, and what the administrator must do."""
