@@ -271,20 +271,34 @@ static bool get_whole(const json_t *value, int64_t *number)
     return true;
 }
 
-int64_t json_read_int(struct json_reader *reader, const char *key, int64_t low, int64_t high,
-                      int64_t fallback)
+#define OR_NONE ", or null (or left out) for no limit"
+
+/* `more` is said behind what it must be. */
+static int64_t read_int(struct json_reader *reader, const char *key, int64_t low, int64_t high,
+                        int64_t fallback, const char *more)
 {
     const json_t *value = json_read_any(reader, key);
     int64_t number;
-    char what[96];
+    char what[128];
 
     if (!value)
         return fallback;
     if (get_whole(value, &number) && number >= low && number <= high)
         return number;
-    snprintf(what, sizeof what, "a whole number from %lld to %lld", (long long)low, (long long)high);
+    snprintf(what, sizeof what, "a whole number from %lld to %lld%s", (long long)low, (long long)high, more);
     fail_wrong(reader, key, value, what, NULL);
     return fallback;
+}
+
+int64_t json_read_int(struct json_reader *reader, const char *key, int64_t low, int64_t high,
+                      int64_t fallback)
+{
+    return read_int(reader, key, low, high, fallback, "");
+}
+
+int64_t json_read_int_limit(struct json_reader *reader, const char *key, int64_t low, int64_t high)
+{
+    return read_int(reader, key, low, high, -1, OR_NONE);
 }
 
 int64_t json_read_required_int(struct json_reader *reader, const char *key, int64_t low, int64_t high)
@@ -307,19 +321,31 @@ static void describe_range(char *out, size_t size, double low, double high)
         snprintf(out, size, "a finite number");
 }
 
-double json_read_number(struct json_reader *reader, const char *key, double low, double high, double fallback)
+static double read_number(struct json_reader *reader, const char *key, double low, double high,
+                          double fallback, const char *more)
 {
     const json_t *value = json_read_any(reader, key);
     double number = json_number_value(value);
-    char what[96];
+    char range[96], what[160];
 
     if (!value)
         return fallback;
     if (json_is_number(value) && number >= low && number <= high)
         return number;
-    describe_range(what, sizeof what, low, high);
+    describe_range(range, sizeof range, low, high);
+    snprintf(what, sizeof what, "%s%s", range, more);
     fail_wrong(reader, key, value, what, NULL);
     return fallback;
+}
+
+double json_read_number(struct json_reader *reader, const char *key, double low, double high, double fallback)
+{
+    return read_number(reader, key, low, high, fallback, "");
+}
+
+double json_read_number_limit(struct json_reader *reader, const char *key, double low, double high)
+{
+    return read_number(reader, key, low, high, -1, OR_NONE);
 }
 
 double json_read_required_number(struct json_reader *reader, const char *key, double low, double high)

@@ -57,10 +57,13 @@ const char *json_read_required_string(struct json_reader *reader, const char *ke
 /* A whole number in [low, high] (2.0 counts as 2); where absent `fallback`. */
 int64_t json_read_int(struct json_reader *reader, const char *key, int64_t low, int64_t high,
                       int64_t fallback);
+/* The same for a limit, -1 where there is none: who means that is told how to say it. */
+int64_t json_read_int_limit(struct json_reader *reader, const char *key, int64_t low, int64_t high);
 int64_t json_read_required_int(struct json_reader *reader, const char *key, int64_t low, int64_t high);
 /* A finite number in [low, high]; where absent `fallback`. */
 double json_read_number(struct json_reader *reader, const char *key, double low, double high,
                         double fallback);
+double json_read_number_limit(struct json_reader *reader, const char *key, double low, double high);
 /* The same, but absent is an error. */
 double json_read_required_number(struct json_reader *reader, const char *key, double low, double high);
 bool json_read_bool(struct json_reader *reader, const char *key, bool fallback);

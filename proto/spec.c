@@ -105,11 +105,11 @@ static void read_sampler(struct spec *spec, struct json_reader *reader, uint64_t
 
 static void read_limits(struct spec *spec, struct json_reader *reader)
 {
-    spec->max_trials = json_read_int(reader, "max_trials", 1, SPEC_MAX_TRIALS, -1);
-    spec->max_failed_trials = json_read_int(reader, "max_failed_trials", 1, SPEC_MAX_TRIALS, -1);
-    spec->max_seconds = json_read_number(reader, "max_seconds", SPEC_MIN_SECONDS, SPEC_MAX_SECONDS, -1);
+    spec->max_trials = json_read_int_limit(reader, "max_trials", 1, SPEC_MAX_TRIALS);
+    spec->max_failed_trials = json_read_int_limit(reader, "max_failed_trials", 1, SPEC_MAX_TRIALS);
+    spec->max_seconds = json_read_number_limit(reader, "max_seconds", SPEC_MIN_SECONDS, SPEC_MAX_SECONDS);
     spec->trial_timeout_s =
-        json_read_number(reader, "trial_timeout_s", SPEC_MIN_SECONDS, SPEC_MAX_SECONDS, -1);
+        json_read_number_limit(reader, "trial_timeout_s", SPEC_MIN_SECONDS, SPEC_MAX_SECONDS);
     spec->lease_s = json_read_number(reader, "lease_s", 1, SPEC_MAX_LEASE_S, SPEC_DEFAULT_LEASE_S);
     spec->retries = (unsigned)json_read_int(reader, "retries", 0, 1000, SPEC_DEFAULT_RETRIES);
 }

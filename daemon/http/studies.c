@@ -135,14 +135,14 @@ static int read_change(json_t *json, struct study_change *change, struct problem
     json_reader_open(&reader, json, "", problem);
     change->state = read_state(&reader);
     change->has_max_trials = json_object_get(json, "max_trials") != NULL;
-    change->max_trials = json_read_int(&reader, "max_trials", 1, SPEC_MAX_TRIALS, -1);
+    change->max_trials = json_read_int_limit(&reader, "max_trials", 1, SPEC_MAX_TRIALS);
     change->has_max_failed_trials = json_object_get(json, "max_failed_trials") != NULL;
-    change->max_failed_trials = json_read_int(&reader, "max_failed_trials", 1, SPEC_MAX_TRIALS, -1);
+    change->max_failed_trials = json_read_int_limit(&reader, "max_failed_trials", 1, SPEC_MAX_TRIALS);
     change->has_max_seconds = json_object_get(json, "max_seconds") != NULL;
-    change->max_seconds = json_read_number(&reader, "max_seconds", SPEC_MIN_SECONDS, SPEC_MAX_SECONDS, -1);
+    change->max_seconds = json_read_number_limit(&reader, "max_seconds", SPEC_MIN_SECONDS, SPEC_MAX_SECONDS);
     change->has_trial_timeout_s = json_object_get(json, "trial_timeout_s") != NULL;
     change->trial_timeout_s =
-        json_read_number(&reader, "trial_timeout_s", SPEC_MIN_SECONDS, SPEC_MAX_SECONDS, -1);
+        json_read_number_limit(&reader, "trial_timeout_s", SPEC_MIN_SECONDS, SPEC_MAX_SECONDS);
     change->user_attrs = message_read_user_attrs(&reader);
     return json_reader_close(&reader);
 }
