@@ -119,23 +119,31 @@ struct worker_view *request_workers(const struct request *request, size_t *n)
     return workers;
 }
 
+/* Of a token that is held to some studies it says so, whether there is such a study or not. */
+static void refuse_name(struct request *request, const char *name)
+{
+    const struct scope *scope = request->access.scope;
+    struct problem problem = {};
+
+    problem_set(&problem, PROBLEM_NOT_FOUND, "study",
+                "there is no study \"%.255s\"%s%.200s%s; GET /v1/studies lists all (one that Optuna has just "
+                "made is here in 2 s)",
+                name, scope ? " among those that this token is for (" : "", scope ? scope_text(scope) : "",
+                scope ? ")" : "");
+    request_refuse(request, &problem);
+}
+
 struct study *request_study(struct request *request)
 {
     const char *name = request->arguments[0];
     struct study *study = request_sees(request, name) ? studies_find(request->context->studies, name) : NULL;
-    struct problem problem = {};
 
     if (study && strcmp(request->method, "GET") == 0)
         study_watch(study);
     if (study)
         return study;
     studies_seek(request->context->studies);
-    problem_set(
-        &problem, PROBLEM_NOT_FOUND, "study",
-        "there is no study \"%.255s\"; GET /v1/studies lists all (one that Optuna has just made is here "
-        "in 2 s)",
-        name);
-    request_refuse(request, &problem);
+    refuse_name(request, name);
     return NULL;
 }
 

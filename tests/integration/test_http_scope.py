@@ -101,6 +101,7 @@ def test_another_study_is_not_there(studyd):
             answer = studyd.scoped["admin"].request(method, target, body)
             answers.append((answer.status, answer.text().replace(name, "…")))
         assert answers[0] == answers[1] and answers[0][0] == 404, (method, route, answers)
+        assert "that this token is for (mine,mine-*)" in answers[0][1]
     trial = studyd.http.get(path("studies", "other", "trials", 0))
     assert trial["state"] == "running" and not trial["intermediate_values"]
     assert studyd.http.get(path("studies", "other"))["state"] == "running"
