@@ -152,13 +152,23 @@ static int read_lines(struct auth *auth, FILE *file, const char *path, struct pr
     return 0;
 }
 
+/* --new-token has made it for its own user, who often is root. */
+static void refuse_file(const char *path, int error, struct problem *problem)
+{
+    const char *remedy = error == EACCES   ? "; chgrp it to studyd's group, and chmod 640"
+                         : error == ENOENT ? "; studyd --token-file FILE --new-token admin makes it"
+                                           : "";
+
+    problem_set(problem, PROBLEM_INVALID, "token_file", "cannot read the token file %s: %s%s", path,
+                strerror(error), remedy);
+}
+
 struct auth *auth_load(const char *path, struct problem *problem)
 {
     FILE *file = fopen(path, "re");
 
     if (!file) {
-        problem_set(problem, PROBLEM_INVALID, "token_file", "cannot read the token file %s: %s", path,
-                    strerror(errno));
+        refuse_file(path, errno, problem);
         return NULL;
     }
 

@@ -2,12 +2,14 @@
 /* Loads certificates with GnuTLS, and gives them to libmicrohttpd's connections. */
 #include "daemon/http/tls.h"
 
+#include <errno.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
 #include <microhttpd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "proto/memory.h"
 #include "proto/require.h"
@@ -24,8 +26,21 @@ struct tls {
 
 /* ---- the files ---- */
 
+/* GnuTLS does not say why it cannot read a file. */
+static int check_readable(const char *path, const char *field, struct problem *problem)
+{
+    if (access(path, R_OK) == 0)
+        return 0;
+    return problem_set(
+        problem, PROBLEM_INVALID, field, "%s: cannot read %s: %s%s", field, path, strerror(errno),
+        errno == EACCES ? "; studyd's user must be able to read it, as by chgrp and chmod 640" : "");
+}
+
 static int load_file(const char *path, const char *field, gnutls_datum_t *data, struct problem *problem)
 {
+    if (check_readable(path, field, problem))
+        return -1;
+
     int code = gnutls_load_file(path, data);
 
     return code == 0 ? 0
@@ -88,6 +103,8 @@ static int load_client_ca(struct tls *tls, const char *path, struct problem *pro
     if (!path)
         return 0;
     tls->wants_client_certificate = true;
+    if (check_readable(path, "tls_client_ca_file", problem))
+        return -1;
 
     int n = gnutls_certificate_set_x509_trust_file(tls->credentials, path, GNUTLS_X509_FMT_PEM);
 

@@ -148,7 +148,8 @@ def test_settings(directory, authority, pair):
             (good[2:], "there is no tls_cert_file"),
             (("--tls-client-ca-file", authority.file), "there is no tls_cert_file"),
             ((*good[:2], "--tls-key-file", key), f"the key in {key} is not that of the certificate in {pair[0]}"),
-            ((*good[:2], "--tls-key-file", "/nowhere"), "cannot read /nowhere"),
+            ((*good[:2], "--tls-key-file", "/nowhere"), "cannot read /nowhere: No such file or directory"),
+            ((*good, "--tls-client-ca-file", "/nowhere"), "tls_client_ca_file: cannot read /nowhere: No such file or directory"),
             ((*good[:2], "--tls-key-file", cert), f"{cert} holds no key in PEM"),
             (("--tls-cert-file", key, "--tls-key-file", key), f"{key} holds no certificate in PEM"),
             ((*good, "--tls-client-ca-file", empty), f"{empty} holds no certificate in PEM")):

@@ -173,6 +173,28 @@ static void test_absent_file(void **)
 
     assert_null(auth_load("/nonexistent/tokens", &problem));
     assert_non_null(strstr(problem.detail, "/nonexistent/tokens: No such file"));
+    assert_non_null(strstr(problem.detail, "--new-token admin makes it"));
+}
+
+/* One that root has made, say, which studyd's user cannot read: what to do. (Root can read each, and so is
+ * somebody else here.) */
+static void test_locked_file(void **)
+{
+    struct problem problem = {};
+    bool is_root = geteuid() == 0;
+
+    write_file("admin " ABC "\n");
+    assert_int_equal(chmod(path, 0), 0);
+    if (is_root)
+        assert_int_equal(seteuid(65534), 0);
+
+    struct auth *auth = auth_load(path, &problem);
+
+    if (is_root)
+        assert_int_equal(seteuid(0), 0);
+    assert_int_equal(chmod(path, 0600), 0);
+    assert_null(auth);
+    assert_non_null(strstr(problem.detail, "Permission denied; chgrp"));
 }
 
 /* New tokens are good for their role, differ, and stand behind an unended last line; the file never holds
@@ -230,6 +252,7 @@ int main(void)
         cmocka_unit_test(test_reload),     cmocka_unit_test(test_bad_scopes),
         cmocka_unit_test(test_bad_files),  cmocka_unit_test(test_absent_file),
         cmocka_unit_test(test_new_tokens), cmocka_unit_test(test_new_file),
+        cmocka_unit_test(test_locked_file),
     };
 
     return cmocka_run_group_tests(tests, set_up, tear_down);
