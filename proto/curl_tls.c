@@ -63,7 +63,7 @@ static bool may_want_certificate(CURLcode result)
 }
 
 void curl_tls_explain(CURL *easy, CURLcode result, const char *words, const char *ca_file,
-                      const char *cert_file, char *text, size_t size)
+                      const char *cert_file, bool was_answered, char *text, size_t size)
 {
     char *scheme = NULL;
 
@@ -74,6 +74,9 @@ void curl_tls_explain(CURL *easy, CURLcode result, const char *words, const char
         snprintf(text, size, "%s; does the coordinator speak https on this port, and %s?", words,
                  cert_file ? "has its tls_client_ca_file signed our cert_file"
                            : "does it want a certificate of us: cert_file, key_file");
+    else if (!was_answered && may_want_certificate(result)) /* whoever speaks https ends what is plain */
+        snprintf(text, size, "%s; does the coordinator speak https on this port (https://, and ca_file)?",
+                 words);
     else
         snprintf(text, size, "%s", words);
 }

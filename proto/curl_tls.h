@@ -4,9 +4,10 @@
 #pragma once
 
 #include <curl/curl.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* The reason of a transfer that failed with `result` (its handle has CURLOPT_CERTINFO) and libcurl's `words`.
- * The files may be NULL. */
+ * The files may be NULL. `was_answered`: this client has had answers before. */
 void curl_tls_explain(CURL *easy, CURLcode result, const char *words, const char *ca_file,
-                      const char *cert_file, char *text, size_t size);
+                      const char *cert_file, bool was_answered, char *text, size_t size);

@@ -26,6 +26,7 @@ struct http_client {
     char **urls;    /* owned; without a slash at the end */
     size_t current; /* the coordinator that is asked now */
     bool is_away;   /* the last attempt had no answer, and that was said */
+    bool was_answered;
     char *ca_file, *cert_file, *key_file, *user_agent;
     struct curl_slist *headers;
     long connect_timeout_ms;
@@ -226,7 +227,7 @@ static void attempt_failed(struct exchange *exchange, CURLcode result)
     char text[CURL_ERROR_SIZE + 200];
 
     curl_tls_explain(exchange->easy, result, words, exchange->client->ca_file, exchange->client->cert_file,
-                     text, sizeof text);
+                     exchange->client->was_answered, text, sizeof text);
     attempt_in_vain(exchange, 0, text);
 }
 
@@ -238,6 +239,7 @@ static void attempt_done(CURL *easy, CURLcode result)
     curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&exchange);
     curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     exchange->is_transferring = false;
+    exchange->client->was_answered |= result == CURLE_OK;
     if (result != CURLE_OK) {
         attempt_failed(exchange, result);
     } else if (is_worth_repeating((int)status)) {

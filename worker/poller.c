@@ -186,7 +186,7 @@ static void ask_done(struct http_request *request, const struct http_answer *ans
         rest(poller, TROUBLE_MS);
     } else if (answer->status != 0) {
         rest(poller, TROUBLE_MS);
-        poller->host.refused(poller->host.user, answer->error);
+        poller->host.refused(poller->host.user, answer->status, answer->error);
     }
     stop_when_done(poller);
 }

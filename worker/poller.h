@@ -30,7 +30,8 @@ struct poller_host {
     void (*give)(void *user,
                  struct offer_message *offer); /* takes the offer; at most as many as were wanted */
     void (*all_finished)(void *user); /* every study that is wanted is finished or stopped; may come again */
-    void (*refused)(void *user, const char *why); /* asking again would not help */
+    /* Asking again would not help. */
+    void (*refused)(void *user, int status, const char *why);
     void (*stopped)(void *user);
 };
 

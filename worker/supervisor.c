@@ -391,9 +391,14 @@ static void all_finished(void *user)
     stop_when_over(supervisor);
 }
 
-static void refused(void *user, const char *why)
+static void refused(void *user, int status, const char *why)
 {
-    log_error("studyd refused reason=%s", LOG_QUOTED(why));
+    const struct supervisor *supervisor = user;
+    const char *remedy = supervisor->config->token
+                             ? " remedy=\"studyd does not know the token in token_file (or STUDYD_TOKEN)\""
+                             : " remedy=\"set token_file (or STUDYD_TOKEN)\"";
+
+    log_error("studyd refused reason=%s%s", LOG_QUOTED(why), status == 401 ? remedy : "");
     stop(user, WORKER_FAILED, "studyd refused");
 }
 

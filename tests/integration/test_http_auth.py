@@ -140,6 +140,11 @@ def test_a_worker_with_a_token(studyd, tokens, start_worker, directory):
     worker = start_worker(studyd, "--token-file", token, "--runner", "none=false")
     child.wait_until("the worker to be seen", lambda: studyd.http.get("/v1/workers")["workers"])
     worker.stop(143)
+    nameless = start_worker(studyd, "--runner", "none=false", name="nameless", stopped=1)
+    assert nameless.wait(30) == 1 and "set token_file" in nameless.log()
+    token.write_text("nonsense\n")
+    unknown = start_worker(studyd, "--token-file", token, "--runner", "none=false", name="unknown", stopped=1)
+    assert unknown.wait(30) == 1 and "does not know the token in token_file" in unknown.log()
 
 
 def test_beyond_loopback(directory, sqlite, tokens):

@@ -251,3 +251,11 @@ def test_a_worker_that_speaks_https_to_http(start_studyd, sqlite, start_worker):
     studyd.http.url = studyd.url.replace("http:", "https:")
     worker = start_worker(studyd, "--runner", "none=false")
     assert "does the coordinator speak https" in worker.wait_for_log("no answer from the coordinator")
+
+
+def test_a_worker_that_speaks_http_to_https(start_tls, start_worker):
+    """It asks the same, and says what would be right."""
+    studyd = start_tls()
+    studyd.http.url = studyd.url.replace("https:", "http:")
+    worker = start_worker(studyd, "--runner", "none=false")
+    assert "does the coordinator speak https on this port (https://" in worker.wait_for_log("no answer from the coordinator")
