@@ -72,7 +72,7 @@ void curl_tls_explain(CURL *easy, CURLcode result, const char *words, const char
         explain_certificate(easy, words, ca_file, text, size);
     else if (scheme && strcasecmp(scheme, "https") == 0 && may_want_certificate(result))
         snprintf(text, size, "%s; does the coordinator speak https on this port, and %s?", words,
-                 cert_file ? "has its tls_client_ca_file signed our cert_file"
+                 cert_file ? "is our cert_file still valid, for clients, and signed by its tls_client_ca_file"
                            : "does it want a certificate of us: cert_file, key_file");
     else if (!was_answered && may_want_certificate(result)) /* whoever speaks https ends what is plain */
         snprintf(text, size, "%s; does the coordinator speak https on this port (https://, and ca_file)?",

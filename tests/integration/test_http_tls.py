@@ -245,6 +245,15 @@ def test_a_worker_without_a_certificate(start_tls, start_worker, directory, auth
     assert "does it want a certificate of us: cert_file, key_file" in worker.wait_for_log("no answer from the coordinator")
 
 
+def test_a_worker_with_an_old_certificate(start_tls, start_worker, directory, authority):
+    """What may be wrong with its certificate: studyd ends the connection, and does not say."""
+    clients = Authority(directory, "clients")
+    cert, key = clients.issue("old", usage="clientAuth", days=-1)
+    studyd = start_tls("--tls-client-ca-file", clients.file)
+    worker = start_worker(studyd, "--ca-file", authority.file, "--cert-file", cert, "--key-file", key, "--runner", "none=false")
+    assert "is our cert_file still valid, for clients, and signed by" in worker.wait_for_log("no answer from the coordinator")
+
+
 def test_a_worker_that_speaks_https_to_http(start_studyd, sqlite, start_worker):
     """It asks whether that is https."""
     studyd = start_studyd(sqlite)
