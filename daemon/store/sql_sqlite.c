@@ -205,6 +205,20 @@ static void explain_directory(struct sql *sql)
                  strerror(system_error));
 }
 
+/* A backup that root has put back, say: SQLite opens it for reading, and fails at some later change. Not so
+ * where the file system is read-only for a while: that is waited for. */
+static void check_file(struct sql *sql)
+{
+    const char *path = self(sql)->path;
+    if (sqlite3_db_readonly(self(sql)->db, "main") != 1 || eaccess(path, W_OK) == 0 || errno != EACCES)
+        return;
+    sql->status = SQL_OK; /* the better words replace SQLite's */
+    sql_fail(
+        sql, SQL_FATAL,
+        "the file %s cannot be written by this user; chown it, and those beside it (%s-wal, -shm, .lock)",
+        path, path);
+}
+
 static struct sql *open_sqlite(const struct sql_address *address, enum sql_role role)
 {
     struct sql_sqlite *connection = memory_new(sizeof *connection);
@@ -218,6 +232,7 @@ static struct sql *open_sqlite(const struct sql_address *address, enum sql_role 
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (role == SQL_WRITER ? SQLITE_OPEN_CREATE : 0);
     if (sqlite3_open_v2(address->path, &connection->db, flags, NULL) == SQLITE_OK) {
         set_session(sql, role);
+        check_file(sql);
     } else {
         int system_error = sqlite3_system_errno(connection->db);
         sql_fail(sql, SQL_FATAL, "%s: %s", address->path,

@@ -306,6 +306,28 @@ static void test_locked_directory(void **state)
     assert_non_null(strstr(harness->why, "cannot be written by this user"));
 }
 
+/* The same for a file that is another user's, as one that root has restored. */
+static void test_locked_file(void **state)
+{
+    struct harness *harness = begin_with_tables(state);
+    bool is_root = geteuid() == 0;
+    const char *path = harness->url + strlen("sqlite:///");
+    char lock[200];
+    snprintf(lock, sizeof lock, "%s.lock", path);
+    assert_int_equal(unlink(lock), 0);
+    assert_int_equal(chmod(path, 0444), 0);
+    if (is_root) {
+        assert_int_equal(chown(harness->directory, 65534, 65534), 0);
+        assert_int_equal(seteuid(65534), 0);
+    }
+    harness_open(harness);
+    if (is_root)
+        assert_int_equal(seteuid(0), 0);
+    assert_int_equal(harness->exit_code, 3);
+    assert_non_null(strstr(harness->why, path));
+    assert_non_null(strstr(harness->why, "cannot be written by this user; chown"));
+}
+
 /* A wrong password ends the store at once, and the words say where the right one belongs. */
 static void test_wrong_password(void **state)
 {
@@ -364,7 +386,8 @@ int main(void)
         ON_BOTH(test_optuna_study_goes_on), ON_BOTH(test_other_version),   ON_BOTH(test_other_schema_version),
         ON_BOTH(test_other_program),        ON_BOTH(test_half_made),       ON_BOTH(test_no_access),
         ON_SQLITE(test_no_database),        ON_BOTH(test_newer_version),   ON_SQLITE(test_locked_directory),
-        ON_MYSQL(test_wrong_password),      ON_MYSQL(test_read_only_user), ON_SQLITE(test_refused_ownership),
+        ON_SQLITE(test_locked_file),        ON_MYSQL(test_wrong_password), ON_MYSQL(test_read_only_user),
+        ON_SQLITE(test_refused_ownership),
     };
     harness_choose_tests();
     return cmocka_run_group_tests(tests, NULL, NULL);
