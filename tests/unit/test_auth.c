@@ -247,11 +247,11 @@ static void test_new_file(void **)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_header),     cmocka_unit_test(test_whole_hash),
-        cmocka_unit_test(test_open),       cmocka_unit_test(test_scope),
-        cmocka_unit_test(test_reload),     cmocka_unit_test(test_bad_scopes),
-        cmocka_unit_test(test_bad_files),  cmocka_unit_test(test_absent_file),
-        cmocka_unit_test(test_new_tokens), cmocka_unit_test(test_new_file),
+        cmocka_unit_test(test_header),      cmocka_unit_test(test_whole_hash),
+        cmocka_unit_test(test_open),        cmocka_unit_test(test_scope),
+        cmocka_unit_test(test_reload),      cmocka_unit_test(test_bad_scopes),
+        cmocka_unit_test(test_bad_files),   cmocka_unit_test(test_absent_file),
+        cmocka_unit_test(test_new_tokens),  cmocka_unit_test(test_new_file),
         cmocka_unit_test(test_locked_file),
     };
 
