@@ -449,6 +449,14 @@ static void wait_at(struct ask *ask, struct gate *gate)
         timer_set(&ask->studies->timers, &ask->timer, ask->until_ms > limit_ms ? ask->until_ms : limit_ms);
 }
 
+/* Has the request the trial, or had it when it was told? What it handed back waits, or is Optuna's, which
+ * says of none that it finished at which seq that was. */
+static bool holds(uint32_t index, const struct trial *trial)
+{
+    bool is_optunas = trial->stage == STAGE_FOREIGN || (trial->stage == STAGE_OVER && !trial->finished_seq);
+    return trial->ask_request == index && trial->state != TRIAL_WAITING && !is_optunas;
+}
+
 /* The trials that this request has brought and still holds, from their rows. Where it is not known yet
  * whether it goes on holding one, that one's gate: what is found there when it opens is the answer. */
 static struct gate *add_offers_again(struct ask *ask, struct study *study, uint32_t index)
@@ -458,7 +466,7 @@ static struct gate *add_offers_again(struct ask *ask, struct study *study, uint3
     ask->offers = memory_resize(ask->offers, n_most, sizeof *ask->offers);
     for (uint32_t i = 0; i < request->n_numbers; i++) {
         struct trial *trial = trials_get(&study->trials, request->numbers[i]);
-        if (!trial || trial->ask_request != index || trial->state == TRIAL_WAITING)
+        if (!trial || !holds(index, trial))
             continue;
         if (trial_is_reserved(trial))
             return &trial->open->gate;

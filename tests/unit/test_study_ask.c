@@ -305,6 +305,43 @@ static void test_request_while_told(void **state)
     assert_int_equal(again.offers[0].attempt, 2);
 }
 
+static void assert_brings(struct world *world, int64_t number)
+{
+    struct test_ask again;
+    world_start_ask(world, &again, studies_find(world->studies, "s"), "w", 1, 0, "id");
+    world_run(world);
+    assert_int_equal(again.n_offers, 1);
+    assert_int_equal(again.offers[0].number, number);
+}
+
+/* What it handed back and Optuna took is the request's no longer: while Optuna runs it, when that has
+ * finished it, and across a restart. */
+static void test_request_whose_trial_optuna_took(void **state)
+{
+    struct world *world = *state;
+    struct study *study = world_create(world, "s", NULL);
+    struct test_ask first;
+    struct test_call call;
+    world_start_ask(world, &first, study, "w", 1, 0, "id");
+    world_run(world);
+    world_start_tell(world, &call, study, 0, first.offers[0].lease, TRIAL_WAITING, 0);
+    world_run(world);
+    struct row_trial *row = world_row(world, "s", 0);
+    row->row.state = TRIAL_RUNNING;
+    row->is_taken = true;
+    study_watch(study);
+    world_pass(world, 3000);
+    assert_int_equal(world_view(study, 0).state, TRIAL_RUNNING);
+    assert_brings(world, 1);
+    world_optuna_finish(row, TRIAL_COMPLETE, 1);
+    study_watch(study);
+    world_pass(world, 3000);
+    assert_int_equal(world_view(study, 0).state, TRIAL_COMPLETE);
+    assert_brings(world, 1);
+    world_restart(world);
+    assert_brings(world, 1);
+}
+
 /* A request that brought nothing leaves nothing behind: the same id works later. */
 static void test_request_without_trial(void **state)
 {
@@ -742,6 +779,7 @@ int main(void)
         T(test_states),
         T(test_request_id),
         T(test_request_while_told),
+        T(test_request_whose_trial_optuna_took),
         T(test_request_without_trial),
         T(test_strangers),
         T(test_stranger_takes_number),
