@@ -217,14 +217,20 @@ def by_request(case, op):
     return found.values()
 
 
+def may_hand_back(tell, is_optunas):
+    if is_optunas:
+        return tell.request["state"] == "waiting" or "class" in tell.request
+    return tell.answer["state"] == "waiting"
+
+
 def was_handed_on(case, event, offer):
     """Had the offer's trial gone back, or to somebody else, by the time of this event's answer? Optuna takes what waits: whatever else it
     took, its lease had handed back, though the answer may be that it is Optuna's now."""
     place = event.study, offer["number"]
     later = any(other["attempt"] > offer["attempt"] and at.begin < event.end for other, at in case.offers[place])
-    tells = case.sent_tells if offer["number"] in case.foreign.get(event.study, {}) else case.tells
-    back = any(tell.request["lease"] == offer["lease"] and tell.answer.get("state", "waiting") == "waiting" and tell.begin < event.end
-               for tell in tells[place])
+    is_optunas = offer["number"] in case.foreign.get(event.study, {})
+    back = any(tell.request["lease"] == offer["lease"] and tell.begin < event.end and may_hand_back(tell, is_optunas)
+               for tell in (case.sent_tells if is_optunas else case.tells)[place])
     return later or back or case.trial(*place).get("attempt", offer["attempt"]) > offer["attempt"]
 
 
