@@ -59,10 +59,26 @@ static void note_error(struct sql *sql)
         sql_fail(sql, status, "%s (SQLite error %d)", sqlite3_errmsg(db), sqlite3_extended_errcode(db));
 }
 
+/* Who opens the path would not find what goes to a file that is not there any more. True: that is so. */
+static bool is_moved(struct sql *sql)
+{
+    int is_moved = 0;
+    sqlite3_file_control(self(sql)->db, "main", SQLITE_FCNTL_HAS_MOVED, &is_moved);
+    if (is_moved)
+        sql_fail(
+            sql, SQL_RETRY,
+            "%s was moved, removed or replaced while studyd has it open; put it back, or stop studyd and "
+            "start it on the one that is to be used",
+            self(sql)->path);
+    return is_moved;
+}
+
 static void run(struct sql *sql, const char *text, size_t size)
 {
     sqlite3 *db = self(sql)->db;
     sqlite3_stmt *statement = NULL;
+    if (sqlite3_get_autocommit(db) && is_moved(sql)) /* a transaction begins */
+        return;
     int result = sqlite3_prepare_v2(db, text, (int)size, &statement, NULL);
     while (result == SQLITE_OK || result == SQLITE_ROW)
         result = sqlite3_step(statement);

@@ -150,6 +150,23 @@ def test_a_locked_database_at_the_start(sqlite, start_studyd):
     assert studyd.log().count("cannot be reached") == 1
 
 
+def test_a_file_that_is_moved(sqlite, start_studyd, directory):
+    """Nothing is acknowledged that whoever opens the path would not find; it goes on when the file is back."""
+    studyd = start_studyd(sqlite)
+    studyd.create(spec("a"))
+    trial = studyd.ask_one("a")
+    sqlite.path.rename(directory / "elsewhere")
+    with pytest.raises(Refused) as refused:
+        studyd.tell("a", 0, trial["lease"], 1.0)
+    assert refused.value.type == "store-away"
+    assert f"{sqlite.path} was moved" in studyd.wait_for_log("takes no changes", 15)
+    assert ready(studyd)[0] == 503 and not sqlite.path.exists()
+    (directory / "elsewhere").rename(sqlite.path)
+    studyd.wait_for_log("is back after")
+    assert studyd.tell("a", 0, trial["lease"], 1.0)["state"] == "complete"
+    assert sqlite.query("SELECT COUNT(*), MAX(value) FROM trial_values") == [["1", "1.0"]]
+
+
 def test_a_frozen_owner_loses_the_database(start_studyd, shared_mariadb, directory, daemons):
     """The standby takes over; the frozen one, when it goes on, writes nothing and ends with 1."""
     store = shared_mariadb.new_database()
