@@ -85,6 +85,7 @@ static const struct {
      "` logs in by a plugin that this client library lacks: install it, or ALTER USER to another one"},
     {1049, "", "; an administrator must first CREATE DATABASE `",
      "` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin"},
+    {1114, "", "; that is what it says when its disk is full: make room where `", "` lies"},
 };
 
 static struct sql_mysql *self(struct sql *sql)

@@ -28,6 +28,7 @@ struct writer {
     struct sql *sql; /* NULL: not open */
     struct owner owner;
     bool has_served, is_away;
+    char lost[SQL_ERROR_SIZE]; /* why the last connection was given up; "": it was not */
     struct waits waits;
     uint64_t garbage_rests_until_ns; /* somebody has rows of it locked */
     unsigned rounds;

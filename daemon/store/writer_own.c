@@ -39,6 +39,8 @@ void writer_note_deposed(struct writer *writer)
 
 static void drop_connection(struct writer *writer)
 {
+    if (writer->sql && writer->sql->status != SQL_OK)
+        snprintf(writer->lost, sizeof writer->lost, "%s", writer->sql->error);
     sql_close(writer->sql);
     writer->sql = NULL;
 }
@@ -58,12 +60,21 @@ static bool note_failure(struct writer *writer, bool is_lasting)
     return true;
 }
 
-/* Somebody else has the lock for long: another studyd, or our own old session that the server has not ended
- * yet. */
+/* Our own old session has the lock for long: the server has not ended it yet, for it hangs in what that
+ * session was lost in (a full disk, say). */
+static void note_old_session(struct writer *writer)
+{
+    char why[SQL_ERROR_SIZE + 80];
+    snprintf(why, sizeof why, "%s; the server has not freed the lock of the session before yet",
+             writer->lost);
+    writer_set_away(writer, why);
+}
+
+/* Somebody else has the lock for long: another studyd, or our own old session. */
 static void note_other(struct writer *writer, const char *who, char told[OWNER_WHO_SIZE])
 {
     if (writer->has_served) {
-        writer_set_away(writer, "the database's lock is not free yet");
+        note_old_session(writer);
     } else if (strcmp(told, who) != 0) {
         snprintf(told, OWNER_WHO_SIZE, "%s", who);
         store_post(writer->store, EVENT_STANDBY, 0, who);

@@ -167,6 +167,20 @@ def test_a_file_that_is_moved(sqlite, start_studyd, directory):
     assert sqlite.query("SELECT COUNT(*), MAX(value) FROM trial_values") == [["1", "1.0"]]
 
 
+@pytest.mark.mysql
+def test_an_old_session_that_does_not_end(mariadb, start_studyd):
+    """The server keeps the lock of a session that studyd has lost, as it does while it hangs: the line says why that was lost."""
+    store = mariadb.new_database()
+    studyd = start_studyd(store)
+    studyd.create(spec("a"))
+    holders = store.query(f"SELECT IS_USED_LOCK('studyd:{store.name}')")
+    with store.session(f"KILL {holders[0][0]}", f"SELECT GET_LOCK('studyd:{store.name}', 10)"):
+        line = studyd.wait_for_log("cannot be reached", 20)
+        assert "(error 2006); the server has not freed the lock" in line
+    studyd.wait_for_log("is back after")
+    assert studyd.ask_one("a")["number"] == 0
+
+
 def test_a_frozen_owner_loses_the_database(start_studyd, shared_mariadb, directory, daemons):
     """The standby takes over; the frozen one, when it goes on, writes nothing and ends with 1."""
     store = shared_mariadb.new_database()
