@@ -55,6 +55,7 @@ def run_bench(name, *arguments):
 def studyd_rate(studyd, name, n_clients, n_trials):
     """Of studies of so many trials, as many as there is time for."""
     pairs, seconds, p99s = 0, 0, []
+    studyd.http.close()  # by studyd, perhaps: the last turn is long ago
     while seconds < SECONDS:
         study = f"{name}-{len(p99s)}"
         studyd.create({"name": study, "directions": ["minimize"], "space": SPACE, "sampler": {"type": "tpe", "seed": 1}})
