@@ -36,7 +36,8 @@ static void read_ids(struct sql *sql, const struct store_find *find, struct buff
     while (sql_next(sql)) {
         const char *name = sql_text(sql, 1);
         struct store_found *known =
-            bsearch(name, find->known, find->n_known, sizeof *find->known, compare_name);
+            find->n_known ? bsearch(name, find->known, find->n_known, sizeof *find->known, compare_name)
+                          : NULL; /* then there is no array either */
         if (known)
             known->is_gone = !is_same(sql, known);
         if (known ? known->is_wanted && !known->is_gone : !is_being_deleted(name))
