@@ -11,7 +11,7 @@ import pytest
 from harness import child
 from harness.studyd import ROOT
 
-pytestmark = pytest.mark.demo
+pytestmark = [pytest.mark.demo, pytest.mark.xdist_group("demo")]  # each has build/demo to itself
 
 
 def processes_of(directory):
