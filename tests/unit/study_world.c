@@ -235,6 +235,21 @@ void world_deinit(struct world *world)
         rows_remove_study(world, world->rows);
 }
 
+int world_setup(void **state)
+{
+    struct world *world = calloc(1, sizeof *world);
+    world_init(world);
+    *state = world;
+    return 0;
+}
+
+int world_teardown(void **state)
+{
+    world_deinit(*state);
+    free(*state);
+    return 0;
+}
+
 void world_restart(struct world *world)
 {
     while (world->queue)

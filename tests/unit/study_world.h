@@ -77,6 +77,9 @@ struct world {
 void world_init(struct world *world);
 /* Ends the studies as main does; all calls must be answered. */
 void world_deinit(struct world *world);
+/* For cmocka: a world of its own for each test, in *state. */
+int world_setup(void **state);
+int world_teardown(void **state);
 /* The daemon dies and starts again with what the store has: what was under way is gone. Open calls are never
  * answered. */
 void world_restart(struct world *world);

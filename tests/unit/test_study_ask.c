@@ -4,21 +4,6 @@
 
 #include "tests/unit/study_world.h"
 
-static int setup(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-    world_init(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    free(*state);
-    return 0;
-}
-
 /* An ask is given the next number, sampled inside the space, and answered when it is committed. */
 static void test_gives_next_number(void **state)
 {
@@ -768,7 +753,7 @@ static void test_max_seconds_set_later(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
         T(test_gives_next_number),
         T(test_budget_is_exact),
         T(test_waits_for_wait_s),

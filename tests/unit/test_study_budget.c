@@ -6,21 +6,6 @@
 
 #include "tests/unit/study_world.h"
 
-static int setup(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-    world_init(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    free(*state);
-    return 0;
-}
-
 static const struct study_change to_three = {.has_max_trials = true, .max_trials = 3};
 
 /* What is on its way while the budget is lowered. */
@@ -240,7 +225,7 @@ static void test_restart_after_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
         T(test_lowered_at_each_moment),  T(test_lowered_while_sampled), T(test_lowered_at_store),
         T(test_lowered_among_strangers), T(test_ended_while_sampled),   T(test_restart_waits_for_change),
         T(test_restart_after_time),

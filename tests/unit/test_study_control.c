@@ -6,21 +6,6 @@
 #include "daemon/study/state.h"
 #include "tests/unit/study_world.h"
 
-static int setup(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-    world_init(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    free(*state);
-    return 0;
-}
-
 #define SPACE_XN                                                                                      \
     "{\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 1}, \"n\": {\"type\": \"int\", \"low\": 1, " \
     "\"high\": 10}}"
@@ -507,7 +492,7 @@ static void test_idle(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
         T(test_create),           T(test_exists),
         T(test_create_twice),     T(test_raise_budget),
         T(test_lower_budget),     T(test_budget_reached_already),

@@ -5,21 +5,6 @@
 
 #include "tests/unit/study_world.h"
 
-static int setup(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-    world_init(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    free(*state);
-    return 0;
-}
-
 /* No tick comes for so long. */
 static void stand_still(struct world *world, int64_t ms)
 {
@@ -136,7 +121,7 @@ static void test_stopped_after_a_lapse(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
         T(test_stood_still),   T(test_as_long_as_lease),         T(test_busy_moment),
         T(test_lapsed_before), T(test_lapse_in_a_stopped_study), T(test_stopped_after_a_lapse),
     };

@@ -8,21 +8,6 @@
 #include "daemon/study/state.h"
 #include "tests/unit/study_world.h"
 
-static int setup(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-    world_init(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    free(*state);
-    return 0;
-}
-
 /* A restart goes on where the last process stopped: numbers, seq, leases in full, reports, waiting trials,
  * the best. */
 static void test_restart(void **state)
@@ -487,7 +472,7 @@ static void test_changed_outside(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
         T(test_restart),
         T(test_first_ask),
         T(test_same_suggestion),

@@ -5,21 +5,6 @@
 
 #include "tests/unit/study_world.h"
 
-static int setup(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-    world_init(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    free(*state);
-    return 0;
-}
-
 /* An ask of all studies that is repeated while the first waits gets the first one's trial; where the first
  * got nothing it goes on by itself. */
 static void test_ask_of_all_repeated(void **state)
@@ -111,7 +96,7 @@ static void test_deleted_under_ask(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
         T(test_ask_of_all_repeated),
         T(test_enqueue_repeated),
         T(test_enqueue_spec_not_taken),

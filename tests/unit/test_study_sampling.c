@@ -51,18 +51,8 @@ static void assert_view(size_t call, int64_t number, size_t n_finished, size_t n
 
 static int setup(void **state)
 {
-    struct world *world = calloc(1, sizeof *world);
-    world_init(world);
     n_calls = 0;
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    free(*state);
-    return 0;
+    return world_setup(state);
 }
 
 /* Finished ones are counted; lapsed ones, handed back ones and Optuna's are open; a value outside the range
@@ -169,7 +159,7 @@ static void test_sampled_seq(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
         T(test_open),
         T(test_drafts),
         T(test_dropped),

@@ -13,21 +13,6 @@
     "{\"x\": {\"type\": \"float\", \"low\": 0, \"high\": 1}, \"n\": {" \
     "\"type\": \"int\", \"low\": 1, \"high\": 10}}"
 
-static int setup(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-    world_init(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    free(*state);
-    return 0;
-}
-
 static struct study *find(struct world *world, const char *name)
 {
     return studies_find(world->studies, name);
@@ -414,7 +399,7 @@ static void test_created_meanwhile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
         T(test_appears),         T(test_bounded),           T(test_ask_of_all),   T(test_create_existing),
         T(test_empty_study),     T(test_read_anew),         T(test_changes_wait), T(test_cannot_be_read),
         T(test_ends_while_read), T(test_deleted),           T(test_replaced),     T(test_same_id),

@@ -18,18 +18,8 @@ bool __wrap_pruner_should_prune(const struct spec *spec, const struct report_poi
 
 static int setup(void **state)
 {
-    struct world *world = calloc(1, sizeof *world);
-    world_init(world);
     prune_from = SIZE_MAX;
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    free(*state);
-    return 0;
+    return world_setup(state);
 }
 
 /* A complete trial: answered when committed, with its value, its times and seqs, and whether it is the best.
@@ -668,7 +658,7 @@ static void test_workers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
         T(test_complete),
         T(test_superseded),
         T(test_repeat_after_restart),

@@ -228,27 +228,12 @@ static void test_deleted(void **state)
     assert_int_equal(world_row(world, "s", 0)->n_results, 0);
 }
 
-static int setup(void **state)
-{
-    struct world *world = calloc(1, sizeof *world);
-    world_init(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    world_deinit(*state);
-    free(*state);
-    return 0;
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(test_table, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_table_after_restart, setup, teardown),
-        cmocka_unit_test_setup_teardown(test_deleted, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_table, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_table_after_restart, world_setup, world_teardown),
+        cmocka_unit_test_setup_teardown(test_deleted, world_setup, world_teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
