@@ -94,6 +94,18 @@ def start_studyd(directory, daemons):
 
 
 @pytest.fixture
+def start_standby(directory, daemons):
+    """start_standby(store): a second studyd on a database that has an owner."""
+    def start(store):
+        place = directory / "standby"
+        place.mkdir()
+        standby = Studyd(place, store)
+        daemons.append((standby, 0))
+        return standby.start()
+    return start
+
+
+@pytest.fixture
 def studyd(start_studyd, store):
     """A studyd on an empty database, once with each kind of store."""
     return start_studyd(store)

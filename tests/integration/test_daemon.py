@@ -186,14 +186,11 @@ def test_reads_go_on_while_the_database_is_away(mariadb, start_studyd):
     assert studyd.http.get("/readyz")["status"] == "ready"
 
 
-def test_a_standby_takes_over(start_studyd, store, directory, daemons):
+def test_a_standby_takes_over(start_studyd, start_standby, store):
     """A second studyd is alive, refuses all else, says who owns the database; and serves when the first is killed."""
     first = start_studyd(store)
     first.create(SPEC)
-    (directory / "second").mkdir()
-    second = Studyd(directory / "second", store)
-    daemons.append((second, 0))
-    second.start()
+    second = start_standby(store)
     assert second.http.get("/healthz")["status"] == "alive"
     for target in ("/readyz", "/v1/studies"):
         with pytest.raises(Refused) as refused:

@@ -181,16 +181,13 @@ def test_an_old_session_that_does_not_end(mariadb, start_studyd):
     assert studyd.ask_one("a")["number"] == 0
 
 
-def test_a_frozen_owner_loses_the_database(start_studyd, shared_mariadb, directory, daemons):
+def test_a_frozen_owner_loses_the_database(start_studyd, start_standby, shared_mariadb):
     """The standby takes over; the frozen one, when it goes on, writes nothing and ends with 1."""
     store = shared_mariadb.new_database()
     first = start_studyd(store)
     first.create(spec("a"))
     trial = first.ask_one("a")
-    (directory / "second").mkdir()
-    second = Studyd(directory / "second", store)
-    daemons.append((second, 0))
-    second.start()
+    second = start_standby(store)
     host, port = first.http.address.split(":")
     with socket.create_connection((host, int(port))) as late:
         first.process.send_signal(signal.SIGSTOP)
@@ -210,17 +207,14 @@ def test_a_frozen_owner_loses_the_database(start_studyd, shared_mariadb, directo
     assert store.query("SELECT COUNT(*), MAX(value) FROM trial_values") == [["1", "2"]]
 
 
-def test_an_owner_frozen_within_a_transaction(start_studyd, shared_mariadb, directory, daemons):
+def test_an_owner_frozen_within_a_transaction(start_studyd, start_standby, shared_mariadb):
     """It stands still between two statements of a batch. What it had written is not there when another one has taken over, and
     when it goes on it cannot finish: who told it has no 200, and tells the new owner."""
     store = shared_mariadb.new_database()
     first = start_studyd(store)
     first.create(spec("a"))
     trial = first.ask_one("a")
-    (directory / "second").mkdir()
-    second = Studyd(directory / "second", store)
-    daemons.append((second, 0))
-    second.start()
+    second = start_standby(store)
     with store.session("SELECT * FROM trials FOR UPDATE"):
         teller = Teller(first, trial)
         wait_until("the batch to wait for the trial's row", lambda: store.query(

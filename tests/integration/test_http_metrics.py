@@ -8,7 +8,7 @@ import pytest
 
 from harness.child import wait_until
 from harness.http_json import Refused
-from harness.studyd import ROOT, Studyd
+from harness.studyd import ROOT
 
 SPEC = {"name": "wine", "directions": ["minimize"], "space": {"x": {"type": "float", "low": 0, "high": 1}}}
 SAMPLE = re.compile(r'([a-z_]+)(?:\{((?:[a-z_]+="(?:[^"\\\n]|\\["\\n])*",?)+)\})? (\S+)')
@@ -100,13 +100,10 @@ def test_requests_without_a_route_are_counted(start_studyd, sqlite):
     assert found["studyd_http_requests_total", "GET", "/healthz", "200"] == 1
 
 
-def test_a_standby_is_watched_too(start_studyd, directory, daemons, sqlite):
+def test_a_standby_is_watched_too(start_studyd, start_standby, sqlite):
     """It says so itself, and tells nothing of studies that it has not loaded."""
     start_studyd(sqlite).create(SPEC)
-    (directory / "standby").mkdir()
-    standby = Studyd(directory / "standby", sqlite)
-    daemons.append((standby, 0))
-    found = read(standby.start().http)
+    found = read(start_standby(sqlite).http)
     assert (found["studyd_ready",], found["studyd_standby",]) == (0, 1)
     assert not any(key[0].startswith("studyd_study_") for key in found)
 

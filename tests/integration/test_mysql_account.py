@@ -44,7 +44,7 @@ def prepared(shared_mariadb):
     return make_tables(shared_mariadb.new_database())
 
 
-def test_four_rights_are_enough(prepared, start_studyd, directory, daemons):
+def test_four_rights_are_enough(prepared, start_studyd, start_standby):
     """A whole life with SELECT, INSERT, UPDATE and DELETE on one database: create, ask, report, tell, enqueue, attributes,
     another attempt, a restart, a standby that takes over, and a deleted study whose rows go."""
     use_account(prepared, RIGHTS)
@@ -62,10 +62,7 @@ def test_four_rights_are_enough(prepared, start_studyd, directory, daemons):
     first.stop()
     first.start()
 
-    (directory / "second").mkdir()
-    second = Studyd(directory / "second", prepared)
-    daemons.append((second, 0))
-    second.start()
+    second = start_standby(prepared)
     second.wait_for_log("standby")
     first.kill()
     second.wait_for_log("serving")

@@ -129,10 +129,6 @@ class Campaign(Stage):
             wait_until("what Optuna did last to be seen", self.is_all_seen, 30)
         for follower in self.followers:
             follower.join(30)
-        if self.foreign:  # what Optuna ended is seen when studyd looks the next time
-            wait_until("studyd to see how Optuna's trials ended",
-                       lambda: self.wait_until_served().show(self.studies[0].name)["counts"]["running"] == 0)
-        for follower in self.followers:
             follower.catch_up()
         for network in self.networks:
             network.close()

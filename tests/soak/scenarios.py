@@ -27,14 +27,19 @@ def running(campaign):
         campaign.stop()
 
 
+def go_through(campaign, faults):
+    """One after the other, a little apart; and what is wrong afterwards."""
+    for fault in faults:
+        campaign.go_on_a_little()
+        fault()
+    campaign.go_on_a_little()
+    return campaign, campaign.violations()
+
+
 def kills(directory, store, server, n_faults, seed):
     """studyd is killed and started again."""
     with running(Campaign(directory, store, seed=seed)) as campaign:
-        for _ in range(n_faults):
-            campaign.go_on_a_little()
-            campaign.kill_studyd()
-        campaign.go_on_a_little()
-        return campaign, campaign.violations()
+        return go_through(campaign, n_faults * [campaign.kill_studyd])
 
 
 def bad_network(directory, store, server, n_faults, seed):
@@ -62,21 +67,13 @@ def database_kills(directory, store, server, n_faults, seed):
 def failovers(directory, store, server, n_faults, seed):
     """Whoever owns the database is killed; the other one serves, and whom clients asked in vain they ask no more."""
     with running(Campaign(directory, store, seed=seed, n_studyds=2)) as campaign:
-        for _ in range(n_faults):
-            campaign.go_on_a_little()
-            campaign.kill_studyd()
-        campaign.go_on_a_little()
-        return campaign, campaign.violations()
+        return go_through(campaign, n_faults * [campaign.kill_studyd])
 
 
 def frozen_owners(directory, store, server, n_faults, seed):
     """The owner stands still in whatever it does, until another one has the database; then it goes on."""
     with running(Campaign(directory, store, seed=seed, n_studyds=2, patience_s=3, may_be_stale=True)) as campaign:
-        for _ in range(n_faults):
-            campaign.go_on_a_little()
-            campaign.freeze_studyd()
-        campaign.go_on_a_little()
-        return campaign, campaign.violations()
+        return go_through(campaign, n_faults * [campaign.freeze_studyd])
 
 
 def everything(directory, store, server, n_faults, seed):
@@ -85,11 +82,7 @@ def everything(directory, store, server, n_faults, seed):
         faults = [campaign.kill_studyd, campaign.kill_studyd]
         if server:
             faults += [campaign.freeze_studyd, lambda: campaign.kill_database(server)]
-        for _ in range(n_faults):
-            campaign.go_on_a_little()
-            campaign.random.choice(faults)()
-        campaign.go_on_a_little()
-        return campaign, campaign.violations()
+        return go_through(campaign, campaign.random.choices(faults, k=n_faults))
 
 
 def full_disk(directory, store, server, n_faults, seed):
