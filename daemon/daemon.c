@@ -47,7 +47,6 @@ struct daemon {
     struct ports ports;
     struct studies *studies;
     struct store *store; /* NULL before it is opened and after it is closed */
-    struct auth *auth;   /* NULL: no token file */
     struct http_context http;
     struct server *server;
     bool is_loaded, is_announced;
@@ -302,8 +301,7 @@ static void use_settings(struct daemon *daemon, struct auth *auth, struct tls *t
     tls_unref(daemon->http.tls);
     daemon->http.tls = tls;
     log_certificate(tls);
-    auth_unref(daemon->auth);
-    daemon->auth = auth;
+    auth_unref(daemon->http.auth);
     daemon->http.auth = auth;
     daemon->http.hosts = daemon->config->hosts;
     daemon->http.listen = daemon->config->listen;
@@ -381,7 +379,7 @@ static unsigned limit_connections(const struct config *config)
 
 static void warn_of_eavesdroppers(const struct daemon *daemon, const struct address *address)
 {
-    if (daemon->auth && !daemon->http.tls && !address_is_loopback(address))
+    if (daemon->http.auth && !daemon->http.tls && !address_is_loopback(address))
         log_warning("tokens go over the network as plain text: whoever can read along can use them; serve "
                     "https (tls_cert_file), or let a proxy on this machine do it");
 }
@@ -486,7 +484,7 @@ enum exit_code daemon_run(struct config *config, int argc, char **argv)
     uv_run(&daemon.loop, UV_RUN_DEFAULT);
     require(daemon.stage == STAGE_ENDED);
     studies_free(daemon.studies);
-    auth_unref(daemon.auth);
+    auth_unref(daemon.http.auth);
     traffic_free(daemon.http.traffic);
     tls_unref(daemon.http.tls);
     failed_auth_free(daemon.http.failed_auth);

@@ -15,18 +15,21 @@ struct traffic;
 
 struct http_context {
     struct studies *studies;
-    const char *store_name; /* for the status page; without a password */
-    int64_t started_s;      /* when the process began; seconds since 1970 */
-    struct auth *auth;      /* NULL: there are no tokens, everybody is admin */
+    int64_t started_s;          /* when the process began; seconds since 1970 */
+    struct option_list hosts;   /* borrowed: names in Host headers that are ours, besides loopback */
+    struct option_list listen;  /* borrowed: addresses that are ours, as configured */
+    struct problem unavailable; /* PROBLEM_NONE, or why nothing but /healthz and /metrics is served */
+    struct problem not_ready;   /* PROBLEM_NONE, or why nothing can be changed */
+
+    /* Who may. */
+    struct auth *auth; /* NULL: there are no tokens, everybody is admin */
     struct failed_auth *failed_auth;
-    struct tls *tls;           /* what new connections get; NULL: plain HTTP, from the start to the end */
-    struct option_list hosts;  /* borrowed: names in Host headers that are ours, besides loopback */
-    struct option_list listen; /* borrowed: addresses that are ours, as configured */
-    struct traffic *traffic;   /* borrowed */
+    struct tls *tls; /* what new connections get; NULL: plain HTTP, from the start to the end */
+
+    /* The rest of the daemon, for the status page and the metrics. */
+    const char *store_name; /* without a password */
+    struct traffic *traffic;
     const struct histogram *sampler_runs;                       /* borrowed */
     void (*store_stats)(void *user, struct store_stats *stats); /* leaves them where there is no store */
     void *user;
-    struct problem
-        unavailable; /* why nothing but /healthz and /metrics is served; PROBLEM_NONE while we serve */
-    struct problem not_ready; /* why nothing can be changed; PROBLEM_NONE while it can */
 };

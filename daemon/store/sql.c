@@ -23,7 +23,7 @@ void sql_close(struct sql *sql)
     buffer_deinit(&sql->late.text);
     free(sql->late.items);
     sql->late.items = NULL;
-    sql->late.n = 0;
+    sql->late.n = 0; /* the driver may still run something */
     sql->driver->close(sql);
 }
 

@@ -20,10 +20,8 @@
 #include "daemon/study/trials.h"
 #include "daemon/study/workers.h"
 
-#define ANSWER_LIMIT_MS 5000 /* a change that is not committed by then is answered 503 */
-#define LOOK_INTERVAL_MS                                                              \
-    2000 /* while somebody waits, this often at most we look for what Optuna has done \
-          */
+#define ANSWER_LIMIT_MS 5000  /* a change that is not committed by then is answered 503 */
+#define LOOK_INTERVAL_MS 2000 /* so often at most we look for what Optuna has done, while somebody waits */
 #define SAMPLER_IDLE_MS 600000
 
 struct ask;
