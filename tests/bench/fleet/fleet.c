@@ -7,7 +7,8 @@
  *
  * A trial takes from LEAST_MS to MOST_MS, with a report each REPORT_MS (0: none) and at its end; an ask waits
  * WAIT_S for a trial. All are 0 where they are left out: ask, tell, ask, as fast as the answers come. What is
- * measured begins when each worker has begun; it is printed in JSON.
+ * measured begins when each worker has begun, and ends after so long or when the study is finished; it is
+ * printed in JSON.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -182,6 +183,34 @@ static void train_on(struct worker *worker)
              reports && left_ms > options.report_ms ? options.report_ms : left_ms);
 }
 
+/* ---- the result ---- */
+
+static int by_size(const void *a, const void *b)
+{
+    double left = *(const double *)a, right = *(const double *)b;
+
+    return (left > right) - (left < right);
+}
+
+static void print_times(const char *name, struct times *all)
+{
+    if (all->n)
+        qsort(all->ms, all->n, sizeof all->ms[0], by_size);
+    printf(", \"%ss\": %zu, \"%s_p50_ms\": %.3f, \"%s_p99_ms\": %.3f, \"%s_max_ms\": %.3f", name, all->n,
+           name, all->n ? all->ms[all->n / 2] : 0, name, all->n ? all->ms[all->n * 99 / 100] : 0, name,
+           all->n ? all->ms[all->n - 1] : 0);
+}
+
+static void print_and_end(void)
+{
+    printf("{\"seconds\": %.6f, \"errors\": %zu", (now_ms() - begin_ms) * 1e-3, n_errors);
+    for (int step = 0; step < N_STEPS; step++)
+        print_times(step_names[step], &times[step]);
+    print_times("late", &late);
+    printf("}\n");
+    exit(fflush(stdout) != 0); /* the rest is the system's to clear */
+}
+
 /* ---- what comes in ---- */
 
 /* A bowl with its bottom at 0.3 in each direction: a history as TPE makes it. */
@@ -219,6 +248,8 @@ static void take_ask(struct worker *worker, const char *body, double took_ms)
     if (trial) {
         times_add(&times[ASK], took_ms);
         begin_trial(worker, trial);
+    } else if (strcmp(json_string_value(json_object_get(answer, "state")), "finished") == 0) {
+        print_and_end();
     } else {
         times_add(&late, took_ms - 1e3 * options.wait_s);
         go_on_in(worker, ASK, options.wait_s > 0 ? 0 : RETRY_MS);
@@ -279,35 +310,12 @@ static void poll_cb(uv_poll_t *poll, int, int)
         take_answer(worker, body);
 }
 
-/* ---- the result ---- */
-
-static int by_size(const void *a, const void *b)
-{
-    double left = *(const double *)a, right = *(const double *)b;
-
-    return (left > right) - (left < right);
-}
-
-static void print_times(const char *name, struct times *all)
-{
-    if (all->n)
-        qsort(all->ms, all->n, sizeof all->ms[0], by_size);
-    printf(", \"%ss\": %zu, \"%s_p50_ms\": %.3f, \"%s_p99_ms\": %.3f, \"%s_max_ms\": %.3f", name, all->n,
-           name, all->n ? all->ms[all->n / 2] : 0, name, all->n ? all->ms[all->n * 99 / 100] : 0, name,
-           all->n ? all->ms[all->n - 1] : 0);
-}
+/* ---- the beginning ---- */
 
 static void end_cb(uv_timer_t *)
 {
-    printf("{\"seconds\": %.6f, \"errors\": %zu", (now_ms() - begin_ms) * 1e-3, n_errors);
-    for (int step = 0; step < N_STEPS; step++)
-        print_times(step_names[step], &times[step]);
-    print_times("late", &late);
-    printf("}\n");
-    exit(fflush(stdout) != 0); /* the rest is the system's to clear */
+    print_and_end();
 }
-
-/* ---- the beginning ---- */
 
 static void raise_file_limit(void)
 {

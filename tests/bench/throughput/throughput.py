@@ -27,6 +27,7 @@ SECONDS = 4
 LIMIT_SECONDS = 3
 OPTUNA_SECONDS = 8
 CLIENTS = (1, 8, 64)
+WAIT_S = 30  # of an ask: where the study comes to its end it is told at once
 MANY = 1_000_000  # trials, more than a turn has time for
 SPACE = {f"x{index}": {"type": "float", "low": 0, "high": 1} for index in range(6)}
 
@@ -58,9 +59,10 @@ def studyd_rate(studyd, name, n_clients, n_trials):
     studyd.http.close()  # by studyd, perhaps: the last turn is long ago
     while seconds < SECONDS:
         study = f"{name}-{len(p99s)}"
-        studyd.create({"name": study, "directions": ["minimize"], "space": SPACE, "sampler": {"type": "tpe", "seed": 1}})
-        result = run_bench("load", studyd.url.rpartition(":")[2].rstrip("/"), study, n_clients, SECONDS, n_trials)
-        pairs += result["pairs"]
+        studyd.create({"name": study, "directions": ["minimize"], "space": SPACE, "sampler": {"type": "tpe", "seed": 1}, "max_trials": n_trials})
+        result = run_bench("fleet", studyd.url.rpartition(":")[2].rstrip("/"), study, n_clients, SECONDS, 0, 0, 0, WAIT_S)
+        assert result["errors"] == 0
+        pairs += result["tells"]
         seconds += result["seconds"]
         p99s.append(result["ask_p99_ms"])
     return pairs / seconds, statistics.median(p99s)
